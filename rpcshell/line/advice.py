@@ -1,12 +1,14 @@
-"""The calls that would have worked in the place of one that does not: its words, as the method's schema takes them."""
+"""The calls that would have worked in the place of one that does not: its words, as the method's schema takes them.
+
+It may be a call as other tools have them: `add 1 2`, `add(1, 2)`, `add --a 1` or `add a:=1`.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from rpcshell.line.catalog import Method
 from rpcshell.line.check import check
-from rpcshell.line.foreign import ForeignCall, foreign_method, read_foreign
 from rpcshell.line.language import (
     ArrayNode,
     CallLine,
@@ -34,7 +36,21 @@ _DEEPEST = 16
 _MOST_RETYPED = 8
 """Values of one call that are changed into texts or numbers."""
 
+_CALL = re.compile(r"""\s*(?P<method>[^\s()\[\]{}<>"',;=|]+)(?P<rest>.*)""", re.DOTALL)
+_PIECE = re.compile(
+    r"""(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')
+    |(?P<open>[\[{(<])
+    |(?P<close>[\]})>])
+    |(?P<between>[\s,]+)
+    |(?P<plain>[^\s,"'\[\]{}()<>]+)""",
+    re.DOTALL | re.VERBOSE,
+)
+_OPTION = re.compile(r"--?(?P<name>[^\W\d][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
+_PAIR = re.compile(r"(?P<name>[^\W\d][\w.-]*)(?P<mark>:=|[:=])(?P<value>.*)", re.DOTALL)
 _SCALAR = r"""(?P<mark>["'])(?P<inside>[\w.+-]+)(?P=mark)|[\w.+-]+"""
+
+_Argument = tuple[str | None, str]
+"""The name of an argument, where it has one, and its value as it was typed."""
 
 
 def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
@@ -42,14 +58,63 @@ def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
 
     `find` gives the method of a name.
     """
-    name = foreign_method(text) if len(text) <= _LONGEST else None
-    method = None if name is None else find(name)
-    if method is None:
+    call = _CALL.match(text) if len(text) <= _LONGEST else None
+    method = None if call is None else find(call["method"])
+    if call is None or method is None:
         return []
-    call = read_foreign(text, {param.name for param in method.params})
-    candidates = [_retyped(text.strip(), method), *(() if call is None else _candidates(call, method))]
+    arguments = _read_arguments(call["rest"], {param.name for param in method.params})
+    candidates = [_retyped(text.strip(), method), *(() if arguments is None else _candidates(arguments, method))]
     found = dict.fromkeys(candidate for candidate in candidates if candidate != text.strip())
     return [candidate for candidate in found if len(candidate) <= _LONGEST and can_be_made(candidate, method)]
+
+
+def _read_arguments(rest: str, names: Collection[str]) -> list[_Argument] | None:
+    """Read what follows a method whose parameters have these names; None where no tool writes a call so."""
+    rest = rest.strip().removesuffix(";").rstrip()
+    if rest.startswith("(") and rest.endswith(")"):
+        rest = rest[1:-1]
+    words = _words(rest)
+    if words is None:
+        return None
+    if len(words) % 2 == 0 and words and all(word in names for word in words[::2]):
+        return list(zip(words[::2], words[1::2], strict=True))
+    found: list[_Argument] = []
+    left = iter(words)
+    for word in left:
+        name: str | None = None
+        value: str | None = word
+        if (option := _OPTION.fullmatch(word)) is not None:
+            name, value = option["name"], option["value"]
+        elif (pair := _PAIR.fullmatch(word)) is not None and (pair["mark"] != ":" or pair["name"] in names):
+            name, value = pair["name"], pair["value"] or None
+        if value is None:
+            value = next(left, None)
+        elif value == "=" and found and found[-1][0] is None:
+            # What comes before is a name then, as in `a = 1`.
+            name, value = found.pop()[1], next(left, None)
+        if value is None:
+            return None
+        found.append((name, value))
+    return found
+
+
+def _words(text: str) -> list[str] | None:
+    """What stands between blanks and commas outside of quotes and brackets, or None where these are not closed."""
+    words: list[str] = []
+    word, depth, position = "", 0, 0
+    while position < len(text):
+        piece = _PIECE.match(text, position)
+        if piece is None:
+            return None
+        position = piece.end()
+        depth += (piece["open"] is not None) - (piece["close"] is not None)
+        if depth == 0 and piece["between"] is not None:
+            words += [word] if word else []
+            word = ""
+        else:
+            word += piece[0]
+    words += [word] if word else []
+    return words if depth == 0 else None
 
 
 def _retyped(text: str, method: Method) -> str:
@@ -65,21 +130,21 @@ def _retyped(text: str, method: Method) -> str:
     return text
 
 
-def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
-    name, values = method_text(method.name), [value for _, value in call.arguments]
-    given = {key for key, _ in call.arguments if key is not None}
+def _candidates(arguments: list[_Argument], method: Method) -> Iterator[str]:
+    name, values = method_text(method.name), [value for _, value in arguments]
+    given = {key: value for key, value in arguments if key is not None}
     free = [param.name for param in method.params if param.name not in given]
     if not values:
         yield name
     elif len(given) == len(values):
-        yield _with_pairs(name, _folded(call.arguments, method), method)
+        yield _with_pairs(name, _folded(given, method), method)
     elif method.whole:
         texts = [_value(value, method.params_schema, method) for value in values]
         yield f"{name} {texts[0]}" if len(texts) == 1 else f"{name} [{', '.join(texts)}]"
         if _are_words(values):
             yield f"{name} {quote(' '.join(values))}"
     elif len(values) - len(given) <= len(free):
-        named = [(free.pop(0) if key is None else key, value) for key, value in call.arguments]
+        named = [(free.pop(0) if key is None else key, value) for key, value in arguments]
         yield _with_pairs(name, named, method)
         if len(values) > 1 and not given:
             yield f"{name} [{', '.join(_of_param(key, value, method) for key, value in named)}]"
@@ -93,23 +158,23 @@ def _are_words(values: Iterable[str]) -> bool:
     return not any(value[0] in "{[<" for value in values)
 
 
-def _with_pairs(name: str, named: Iterable[tuple[str | None, str]], method: Method) -> str:
-    return " ".join([name, *(f"{key_text(key)}={_of_param(key, value, method)}" for key, value in named if key)])
+def _with_pairs(name: str, named: Iterable[tuple[str, str]], method: Method) -> str:
+    return " ".join([name, *(f"{key_text(key)}={_of_param(key, value, method)}" for key, value in named)])
 
 
-def _folded(named: tuple[tuple[str | None, str], ...], method: Method) -> Iterable[tuple[str | None, str]]:
+def _folded(named: dict[str, str], method: Method) -> Iterable[tuple[str, str]]:
     """Names with dots, `file.driver=nbd`, as the objects that they lead into."""
     params = {param.name for param in method.params}
     tree: dict[str, Any] = {}
-    for key, value in named:
-        steps = [key or ""] if key in params else (key or "").split(".")
+    for key, value in named.items():
+        steps = [key] if key in params else key.split(".")
         inside = tree
         for step in steps[:-1]:
             inside = inside.setdefault(step, {})
             if not isinstance(inside, dict):
-                return named
+                return named.items()
         if len(steps) > _DEEPEST or steps[-1] in inside:
-            return named
+            return named.items()
         inside[steps[-1]] = value
     return [(key, _object_text(value, method.params_schema, key, tree, method)) for key, value in tree.items()]
 
@@ -125,8 +190,7 @@ def _object_text(value: str | dict[str, Any], outer: Schema, key: str, beside: d
 
 
 def _of_param(key: str, value: str, method: Method) -> str:
-    schema = property_schema(method.params_schema, key, method.resolve)
-    return _value(value, schema if schema is not None else {}, method)
+    return _value(value, property_schema(method.params_schema, key, method.resolve) or {}, method)
 
 
 def _value(text: str, schema: Schema, method: Method) -> str:

@@ -8,11 +8,8 @@ from typing import Any, NamedTuple
 
 from rpcwire import TextFloat
 
-_MARK = "…"
-
 LONGEST_NAME = 80
 """Characters of a name that are shown beside others."""
-
 
 _LONGEST_LINE = 2000
 _DEEPEST = 100
@@ -24,18 +21,17 @@ class _Inner(NamedTuple):
 
 def brief(text: str, most: int) -> str:
     """A text of at most so many characters, with a mark where there was more."""
-    return text if len(text) <= most else text[: most - 1] + _MARK
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def brief_json(value: Any, most: int) -> str:
     """A value as JSON of at most so many characters, with a mark where there was more."""
-    text, _ = _beginning(value, most)
-    return brief(text, most)
+    return brief(json_beginning(value, most)[0], most)
 
 
 def whole_json(value: Any, most: int) -> str | None:
     """A value as JSON, or None where that takes more than so many characters, or more brackets in brackets than 100."""
-    text, whole = _beginning(value, most)
+    text, whole = json_beginning(value, most)
     return text if whole else None
 
 
@@ -50,8 +46,11 @@ def first_line(text: object) -> str:
     return text[:_LONGEST_LINE].strip().partition("\n")[0].rstrip() if isinstance(text, str) else ""
 
 
-def _beginning(value: Any, most: int) -> tuple[str, bool]:
-    """The beginning of a value as JSON, and whether it is the whole of it."""
+def json_beginning(value: Any, most: int, blank: str = " ") -> tuple[str, bool]:
+    """A value as JSON, or more of that than so many characters; and whether it is the whole and not nested too deeply.
+
+    The blank is what follows commas and colons.
+    """
     pieces: list[str] = []
     room, deepest = most, 0
     stack: list[Iterator[str | _Inner]] = [iter((_Inner(value),))]
@@ -62,7 +61,7 @@ def _beginning(value: Any, most: int) -> tuple[str, bool]:
             continue
         if isinstance(part, _Inner):
             if isinstance(part.value, dict | list | tuple):
-                stack.append(_members(part.value, most))
+                stack.append(_members(part.value, most, blank))
                 deepest = max(deepest, len(stack))
                 continue
             part = _scalar(part.value, most)
@@ -73,15 +72,15 @@ def _beginning(value: Any, most: int) -> tuple[str, bool]:
     return "".join(pieces), deepest <= _DEEPEST
 
 
-def _members(container: Any, most: int) -> Iterator[str | _Inner]:
+def _members(container: Any, most: int, blank: str) -> Iterator[str | _Inner]:
     before, end = ("{", "}") if isinstance(container, dict) else ("[", "]")
     if not container:
         yield before + end
         return
     for member in container:
-        yield f"{before}{_scalar(str(member), most)}: " if isinstance(container, dict) else before
+        yield f"{before}{_scalar(str(member), most)}:{blank}" if isinstance(container, dict) else before
         yield _Inner(container[member] if isinstance(container, dict) else member)
-        before = ", "
+        before = f",{blank}"
     yield end
 
 

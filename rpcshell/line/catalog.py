@@ -167,11 +167,8 @@ class Catalog:
     def from_openrpc(cls, document: object) -> "Catalog":
         """Read an OpenRPC 1.x document (https://spec.open-rpc.org).
 
-        A method that cannot be read is left out, a part that cannot be read is as if it were not there: half a
-        catalog is better than none.
-
-        Raises:
-            CatalogError: The document is not an object with a list of methods.
+        Half a catalog is better than none: what cannot be read is as if it were not there. Only what is no object with
+        a list of methods raises `CatalogError`.
         """
         if not isinstance(document, Mapping) or not isinstance(document.get("methods"), list):
             message = "the server's description of itself is no OpenRPC document: it has no list of methods"

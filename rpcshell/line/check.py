@@ -11,12 +11,10 @@ from typing import Any
 from rpcshell.line.brief import few
 from rpcshell.line.language import (
     ArrayNode,
-    KeywordNode,
     LineError,
     Member,
     MissingNode,
     Node,
-    NumberNode,
     ObjectNode,
     Problem,
     StringNode,
@@ -133,7 +131,7 @@ class _Check:
     def _shape(self, node: Node, schema: Schema) -> Iterator[Problem]:
         """The type, and a tag that belongs to another alternative."""
         types = declared_types(schema)
-        found = self._type(node, types)
+        found = _type(node, types)
         fits = fits_type(found, types)
         if found == "number" and "integer" in types and not fits:
             fits = is_whole(node_value(node))
@@ -151,29 +149,8 @@ class _Check:
                     if fixed and member.value.value not in fixed:
                         yield from self._fixed(member.value, member.value.value, fixed)
 
-    def _type(self, node: Node, types: frozenset[str]) -> str:
-        match node:
-            case ObjectNode():
-                return "object"
-            case ArrayNode():
-                return "array"
-            case TemplateNode():
-                return "string"
-            case _:
-                return type_of(self._scalar_value(node, types))
-
-    def _scalar_value(self, node: Node, types: frozenset[str]) -> Any:
-        match node:
-            case WordNode(text=text):
-                return typed_word(text, types)
-            case StringNode(value=value) | KeywordNode(value=value):
-                return value
-            case NumberNode():
-                return node_value(node)
-        return None
-
     def _scalar(self, node: Node, schema: Schema) -> Iterator[Problem]:
-        value = self._scalar_value(node, allowed_types(schema, self._resolve))
+        value = _scalar_value(node, allowed_types(schema, self._resolve))
         fixed = fixed_values(schema)
         if fixed:
             yield from self._fixed(node, value, fixed)
@@ -240,6 +217,21 @@ class _Check:
                 yield from self.value(item, items, depth + 1)
         if node.closed:
             yield from _bounds(node, len(node.items), schema, "minItems", "maxItems", "item")
+
+
+def _type(node: Node, types: frozenset[str]) -> str:
+    match node:
+        case ObjectNode():
+            return "object"
+        case ArrayNode():
+            return "array"
+        case TemplateNode():
+            return "string"
+    return type_of(_scalar_value(node, types))
+
+
+def _scalar_value(node: Node, types: frozenset[str]) -> Any:
+    return typed_word(node.text, types) if isinstance(node, WordNode) else node_value(node)
 
 
 def _may_become(node: Node, types: frozenset[str]) -> bool:

@@ -4,8 +4,6 @@ Servers send such schemas, so nothing here trusts one: what is odd is a field th
 and read is the prompt's.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,15 +50,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Field:
-    """A field.
-
-    Attributes:
-        name: The property's name.
-        schema: The property's schema.
-        required: Whether it has to be filled in.
-        choices: What it takes, where that is told.
-        many: Whether several may be chosen, with commas between.
-    """
+    """A property to fill in. `choices` are what it takes, where that is told; `many` means several, with commas."""
 
     name: str
     schema: Schema
@@ -90,11 +80,7 @@ class Field:
         return Choice(value).text
 
     def read(self, text: str) -> Any:
-        """The value of a text, or `LEFT_OUT`.
-
-        Raises:
-            FormProblem: It has none that the field takes.
-        """
+        """The value of a text, or `LEFT_OUT`; raises `FormProblem` where it has none that the field takes."""
         typed = text.strip()
         if not typed:
             if self.required:
@@ -106,14 +92,13 @@ class Field:
 
     def _one(self, text: str) -> Any:
         typed = text.strip()
-        kinds = self.schema.get("type")
-        kind = kinds if isinstance(kinds, str) else ""
-        if kind == "boolean" and typed.lower() in _TRUE | _FALSE:
-            return typed.lower() in _TRUE
+        lowered = typed.lower()
+        kind = _text(self.schema, "type")
+        if kind == "boolean" and lowered in _TRUE | _FALSE:
+            return lowered in _TRUE
         for choice in self.choices:
             if typed in (choice.text, choice.title):
                 return choice.value
-        lowered = typed.lower()
         begun = [choice for choice in self.choices if choice.text.lower().startswith(lowered)]
         if len(begun) == 1:
             return begun[0].value
@@ -165,11 +150,9 @@ def _choices(schema: Schema) -> Sequence[Choice]:
         return [Choice(value, _title(named, at)) for at, value in enumerate(values[:_MOST_CHOICES])]
     for key in ("oneOf", "anyOf"):
         options = schema.get(key)
-        if (
-            isinstance(options, list)
-            and options
-            and all(isinstance(one, Mapping) and "const" in one for one in options)
-        ):
+        if not isinstance(options, list) or not options:
+            continue
+        if all(isinstance(one, Mapping) and "const" in one for one in options):
             return [Choice(one["const"], _text(one, "title")) for one in options[:_MOST_CHOICES]]
     return ()
 

@@ -24,13 +24,7 @@ _APP: Final = re.compile(r"--app[ =]")
 
 
 class Habit(NamedTuple):
-    """What was typed by habit.
-
-    Attributes:
-        word: The word that it begins with.
-        line: What it is here, where that can simply be done; empty where it is only said what to type.
-        say: What to type.
-    """
+    """What was typed by habit: its first word, and the line that does it here, or else what to say of it."""
 
     word: str
     line: str = ""

@@ -144,10 +144,6 @@ def _may_grow(line: Line, start: int, end: int, cursor: int) -> bool:
     return start < cursor == end and (string_open or line.text[end - 1] not in _CLOSING)
 
 
-def _is_word(line: Line, problem: Problem) -> bool:
-    return _WORD.fullmatch(line.text, problem.start, problem.end) is not None
-
-
 def _readable(problem: Problem) -> Problem:
     message = problem.message
     if problem.expected and problem.expected not in message:
@@ -184,7 +180,8 @@ def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, t
         return
     for found in _schema_problems(call, cursor, method, variables, typing=typing):
         # Of a word among the params, `check` knows what it may become.
-        judged = call.params is not None and found.start > call.params.start and _is_word(line, found)
+        inside = call.params is not None and found.start > call.params.start
+        judged = inside and _WORD.fullmatch(line.text, found.start, found.end)
         if judged or not _may_grow(line, found.start, found.end, cursor):
             yield found
 

@@ -1,7 +1,5 @@
 """A value as JSON for people to read, and for a line to be typed: on one line, with blanks, numbers as they came."""
 
-from __future__ import annotations
-
 import msgspec
 
 from rpcwire import encode_value
@@ -10,9 +8,5 @@ __all__ = ["json_text"]
 
 
 def json_text(value: object) -> str:
-    """A value as JSON on one line.
-
-    Raises:
-        EncodeError: JSON cannot carry it.
-    """
+    """A value as JSON on one line; raises `EncodeError` where JSON cannot carry it."""
     return msgspec.json.format(encode_value(value), indent=0).decode()

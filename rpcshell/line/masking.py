@@ -5,19 +5,15 @@ A secret is known by the name it is given, the value of a key such as `password`
 writes what where is the business of others.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from rpcshell.line.password_options import command_in
 from rpcshell.line.secrets import may_hold_secrets, named_params, secret_places
 from rpcshell.line.secrets_in_lines import MASKED, NOTHING_KNOWN, Known, replaced, secrets_in_line, without_secrets
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
     "MASKED",
@@ -33,7 +29,6 @@ __all__ = [
     "mask_value",
     "masked_places",
     "secret_texts",
-    "text_masker",
 ]
 
 _SHORTEST: Final = 4
@@ -89,36 +84,24 @@ def _copied(value: Any, replace: Callable[[Any, bool], Any]) -> Any:
             part = dict(part) if isinstance(part, dict) else list(part)
             secrets, command = secret_places(part, program), command_in(part)
             keys = part if isinstance(part, dict) else range(len(part))
-            todo += [(part, key, key in secrets, command) for key in keys]
+            todo += [(part, key, secret or key in secrets, command) for key in keys]
         holder[place] = part
     return root[0]
 
 
-def text_masker(params: Any) -> Callable[[str], str]:
-    """What takes the secrets of a call out of a text; for many texts, as the params are looked through once."""
-    secrets = sorted(set(secret_texts(params)), key=len, reverse=True)
-
-    def mask(text: str) -> str:
-        for secret in secrets:
-            text = text.replace(secret, MASKED)
-        return text
-
-    return mask
-
-
 def mask_text(text: str, params: Any) -> str:
     """A text, such as a server's error, without the secrets of the call it is about."""
-    return text_masker(params)(text)
+    return _without(text, secret_texts(params))
 
 
 def mask_texts(value: Any, params: Any) -> Any:
     """A JSON value, such as what a server adds to an error, without the secrets of a call that it may repeat."""
-    mask = text_masker(params)
+    secrets = secret_texts(params)
 
     def masked(part: Any, _: bool) -> Any:
         if isinstance(part, str):
-            return mask(part)
-        return MASKED if isinstance(part, int | float) and mask(str(part)) == MASKED else part
+            return _without(part, secrets)
+        return MASKED if isinstance(part, int | float) and _without(str(part), secrets) == MASKED else part
 
     return _copied(value, masked)
 
@@ -142,10 +125,18 @@ def masked_places(text: str, known: Known = NOTHING_KNOWN) -> list[int]:
 def mask_message(message: str, line: str) -> str:
     """What is said about a line, without the words of its secrets."""
     written = [line[secret.start : secret.end] for secret in secrets_in_line(line, NOTHING_KNOWN)]
-    words = {word for text in written for word in _WORD.findall(text) if len(word) >= _SHORTEST}
-    for word in sorted(words, key=len, reverse=True):
-        message = message.replace(word, MASKED)
-    return message
+    return _without(message, _longest_first(word for text in written for word in _WORD.findall(text)))
+
+
+def _longest_first(texts: Iterable[str]) -> list[str]:
+    """Those that are long enough to be looked for; one may be a part of another."""
+    return sorted({text for text in texts if len(text) >= _SHORTEST}, key=len, reverse=True)
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASKED)
+    return text
 
 
 def blot_line(text: str) -> str:
@@ -163,23 +154,22 @@ def blot_bytes(body: bytes, params: Any = None) -> bytes:
     # As Latin-1 every byte is a character. The name before it makes it a call, whose secrets are known to be found.
     call = "_ "
     blotted = blot_line(call + body.decode("latin-1"))[len(call) :].encode("latin-1")
-    for secret in sorted(set(secret_texts(params)), key=len, reverse=True):
+    for secret in secret_texts(params):
         written = msgspec.json.encode(secret)[1:-1]
         blotted = blotted.replace(written, b"*" * len(written))
     return blotted
 
 
-def secret_texts(params: Any) -> Iterator[str]:
-    """The texts and numbers that are secrets in a value."""
-    todo: list[tuple[Any, bool, str]] = [(params, False, "")]
-    while todo:
-        part, secret, program = todo.pop()
-        if isinstance(part, dict | list | tuple):
-            secrets, command = secret_places(part, program), command_in(part)
-            inner = part.items() if isinstance(part, dict) else enumerate(part)
-            todo += [(value, secret or place in secrets, command) for place, value in inner]
-        elif secret and not isinstance(part, bool | None):
-            if len(str(part)) >= _SHORTEST:
-                yield str(part)
+def secret_texts(params: Any) -> list[str]:
+    """The texts and numbers that are secrets in a value, the longest first."""
+    found: set[str] = set()
+
+    def look(part: Any, secret: bool) -> Any:
+        if secret and not isinstance(part, dict | list | tuple | bool | None):
+            found.add(str(part))
         elif isinstance(part, str):
-            yield from (text for text in without_secrets(part)[1] if len(text) >= _SHORTEST)
+            found.update(without_secrets(part)[1])
+        return part
+
+    _copied(params, look)
+    return _longest_first(found)

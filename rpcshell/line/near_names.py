@@ -1,24 +1,16 @@
 """Near names for "did you mean": found within a budget, since servers choose what names there are."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Final
 
 _MOST_LOOKED_AT: Final = 1_000
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 1, *, nearness: float = 0.6) -> list[str]:
-    """The known names that look like what was typed, best first.
+    """The known names that look like what was typed, best first; of very many known ones the first are looked at.
 
-    Args:
-        name: what was typed.
-        known: those that it may stand for; of very many the first are looked at.
-        limit: how many are wanted.
-        nearness: how alike they must be, from 0 to 1, as `difflib` counts it.
+    The nearness is how alike they must be, from 0 to 1, as `difflib` counts it.
     """
     # Only who mistypes waits for these imports.
     import difflib

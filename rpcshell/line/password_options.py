@@ -3,14 +3,9 @@
 The same letter is a port or a path elsewhere: which option it is depends on the program.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 __all__ = ["command_in", "has_passwords", "password_items", "passwords_in_commands"]
 

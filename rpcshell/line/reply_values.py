@@ -3,13 +3,9 @@
 Nothing here is written anywhere, and secrets are not remembered. What may stand where is the schema's to say.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 __all__ = ["ReplyValue", "ReplyValues"]
 

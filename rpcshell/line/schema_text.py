@@ -1,6 +1,6 @@
 """A JSON Schema in a few words: the name of a type, and what it demands beside that. As long as a line at most."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json
 from rpcshell.line.schema import Schema, as_schema, fixed_values, is_number, type_names
@@ -29,7 +29,7 @@ def _type_text(schema: Schema, depth: int) -> str:
         return " | ".join([*shown, "…"] if len(values) > _SHOWN_VALUES else shown)
     for key in ("anyOf", "oneOf"):
         if isinstance(branches := schema.get(key), list) and branches:
-            names = _unique(_type_text(as_schema(branch), depth + 1) for branch in branches[:_SHOWN_VALUES])
+            names = dict.fromkeys(_type_text(as_schema(branch), depth + 1) for branch in branches[:_SHOWN_VALUES])
             return " | ".join([*names, "…"] if len(branches) > _SHOWN_VALUES else names)
     parts = schema.get("allOf")
     if isinstance(parts, list) and len(parts) == 1:
@@ -47,7 +47,7 @@ def _named_types(schema: Schema, depth: int) -> str:
         inner = _type_text(items, depth + 1)
         array = f"({inner})[]" if " | " in inner else f"{inner}[]"
         names = [array if name == "array" else name for name in names]
-    return " | ".join(_unique(names)) or "any"
+    return " | ".join(dict.fromkeys(names)) or "any"
 
 
 def limits_text(schema: Schema, longest: int = _LONGEST_LIMIT) -> str:
@@ -89,7 +89,3 @@ def _range(low: object, high: object, unit: str) -> str:
 def number_text(value: float) -> str:
     """A number as JSON has it, cut where it has more digits than anybody reads."""
     return brief_json(value, _LONGEST_LIMIT)
-
-
-def _unique(names: Iterator[str] | list[str]) -> list[str]:
-    return list(dict.fromkeys(names))

@@ -3,8 +3,6 @@
 What is done about them is `masking`'s to say.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -41,44 +39,15 @@ _MARKS: Final = (
 """What stands before a `token` that names a call, or a place in a list or a text, and lets nobody in."""
 
 _WORDS: Final = {
-    "pass",
-    "pw",
-    "pwd",
-    "otp",
-    "totp",
-    "mfa",
-    "psk",
-    "cred",
-    "auth",
-    "session",
-    "bearer",
-    "cookie",
-    "pin",
-    "cvv",
-    "cvc",
-    "ssn",
-    "csrf",
-    "xsrf",
+    *("pass", "pw", "pwd", "otp", "totp", "mfa", "psk", "cred", "auth", "session", "bearer", "cookie", "pin"),
+    *("cvv", "cvc", "ssn", "csrf", "xsrf"),
 }
 _SIGNATURES: Final = {"sig", "signature"}
 _WHOLE: Final = {*_SIGNATURES, "sid", "connect_sid"}
 """Names that are those of secrets only alone: `function_signature` and `account_sid` are not, `X-Amz-Signature` is."""
 _ABOUT: Final = {
-    *(
-        "count",
-        "enabled",
-        "kind",
-        "limit",
-        "method",
-        "mode",
-        "required",
-        "scheme",
-        "timeout",
-        "ttl",
-        "type",
-        "uri",
-        "url",
-    ),
+    *("count", "enabled", "kind", "limit", "method", "mode", "required", "scheme", "timeout", "ttl", "type"),
+    *("uri", "url"),
 }
 """Last words of names that tell something about a secret, such as how long it lasts."""
 

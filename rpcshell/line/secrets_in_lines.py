@@ -3,10 +3,8 @@
 What looks like a secret is `rpcshell.line.secrets`' business, what is made of a line without them `masking`'s.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,12 +13,15 @@ from rpcshell.line.language import (
     CallLine,
     CommandLine,
     KeywordNode,
+    Line,
     MissingNode,
+    Node,
     ObjectNode,
     Severity,
     StringNode,
     SystemLine,
     TemplateNode,
+    Token,
     TokenKind,
     ValueLine,
     VariableNode,
@@ -33,11 +34,6 @@ from rpcshell.line.language import (
 )
 from rpcshell.line.password_options import command_in
 from rpcshell.line.secrets import is_secret, may_hold_secrets, name_at, secret_places, secrets_in_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from rpcshell.line.language import Line, Node, Token
 
 __all__ = ["MASKED", "NOTHING_KNOWN", "Known", "Secret", "replaced", "secrets_in_line", "without_secrets"]
 
@@ -126,6 +122,7 @@ def _in_line(typed: Line, known: Known) -> list[Secret]:
     if line is not typed:
         word = leading_word(typed)
         return _moved(_in_line(line, msgspec.structs.replace(known, aliases={})), -moved, word[1] if word else 0)
+    names: Sequence[str] = ()
     match line.body:
         case CommandLine() as command:
             return _in_command(line, command, known)
@@ -133,8 +130,8 @@ def _in_line(typed: Line, known: Known) -> list[Secret]:
             names = known.names(line.body.method)
             found = [] if value is None else list(_secrets_in_node(line.text, value, names))
         case ValueLine(value=value, sink=sink, assignment=name):
-            names = () if name is None else (name.name,)
-            found = [_whole(value)] if names and is_secret(names[0]) else list(_secrets_in_node(line.text, value, ()))
+            is_whole = name is not None and is_secret(name.name)
+            found = [_whole(line.text, value)] if is_whole else list(_secrets_in_node(line.text, value, ()))
         case SystemLine():
             return _in_free_text(line.text, 0)
         case _:
@@ -149,7 +146,7 @@ def _in_line(typed: Line, known: Known) -> list[Secret]:
         rest = text[min(starts) :] if starts else ""
         texts = (rest.strip().strip("\"'"),)
         return [Secret(min(starts), len(text), f'"{MASKED}"', texts)] if rest.strip() else []
-    secrets = [_told(text, secret) for secret in found if secret.texts]
+    secrets = [secret for secret in found if secret.texts]
     if isinstance(line.body, CallLine):
         # A command of a shell that was typed here looks like a call with a word.
         end = value.end if isinstance(value, WordNode) and not secrets else line.body.end
@@ -160,13 +157,6 @@ def _in_line(typed: Line, known: Known) -> list[Secret]:
         if token.kind is TokenKind.COMMENT:
             secrets += _in_comment(text, token.start, token.end)
     return sorted(secrets, key=lambda secret: secret.start)
-
-
-def _told(text: str, secret: Secret) -> Secret:
-    """A secret with its text as it was written, where it is more than a string."""
-    if secret.texts != ("",):
-        return secret
-    return msgspec.structs.replace(secret, texts=(text[secret.start : secret.end],))
 
 
 def _in_command(line: Line, command: CommandLine, known: Known) -> list[Secret]:
@@ -203,24 +193,18 @@ def _names_secret(text: str, token: Token) -> bool:
 
 def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[Secret]:
     """The secrets in the params of a method, by their names or by what they hold; what is inside one is part of it."""
-    if isinstance(root, ArrayNode):
-        texts = [_text_of(item) for item in root.items]
-        hidden, command = secret_places(texts), command_in(texts)
-        nodes = [
-            (item, number in hidden or bool(names and is_secret(name_at(names, number))), command)
-            for number, item in enumerate(root.items)
-        ]
-    elif isinstance(root, ObjectNode) and (len(names) != 1 or names[0] in {member.key for member in root.members}):
-        nodes = [(root, False, "")]
-    else:
-        nodes = [(root, any(map(is_secret, names)), "")]
+    by_name = isinstance(root, ObjectNode) and (len(names) != 1 or names[0] in {member.key for member in root.members})
+    is_param = not by_name and not isinstance(root, ArrayNode)
+    nodes = [(root, is_param and any(map(is_secret, names)), "")]
     while nodes:
         node, secret, program = nodes.pop()
         if secret:
-            yield _whole(node)
+            yield _whole(text, node)
         elif isinstance(node, ArrayNode):
             texts = [_text_of(item) for item in node.items]
             hidden, command = secret_places(texts, program), command_in(texts)
+            if node is root and names:
+                hidden.update(number for number in range(len(texts)) if is_secret(name_at(names, number)))
             nodes += [(item, number in hidden, command) for number, item in enumerate(node.items)]
         elif isinstance(node, ObjectNode):
             members = {member.key: _text_of(member.value) for member in node.members}
@@ -238,10 +222,9 @@ def _text_of(node: Node) -> str | None:
     return node.value if isinstance(node, StringNode) else node.text if isinstance(node, WordNode) else None
 
 
-def _whole(node: Node) -> Secret:
+def _whole(line: str, node: Node) -> Secret:
     """A value that is a secret itself: no text where it is missing, is a variable, or only yes, no or null."""
-    if isinstance(node, KeywordNode | MissingNode | VariableNode):
-        texts: tuple[str, ...] = ()
-    else:
-        texts = (node.value if isinstance(node, StringNode) else "",)
+    texts: tuple[str, ...] = ()
+    if not isinstance(node, KeywordNode | MissingNode | VariableNode):
+        texts = ((isinstance(node, StringNode) and node.value) or line[node.start : node.end],)
     return Secret(node.start, node.end, f'"{MASKED}"', texts)

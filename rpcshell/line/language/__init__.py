@@ -3,23 +3,18 @@
 Pure functions over immutable values: nothing here reads a file, a socket or a terminal.
 """
 
-from rpcshell.line.language.evaluate import Lookup, call_params, line_value, node_value, typed_word, walk, word_value
+from rpcshell.line.language.evaluate import call_params, line_value, node_value, typed_word, walk, word_value
 from rpcshell.line.language.nodes import (
     ArrayNode,
-    Assignment,
-    Body,
     CallLine,
     CommandLine,
     Empty,
-    Form,
     KeywordNode,
     Line,
     Member,
     MissingNode,
     Node,
-    NumberNode,
     ObjectNode,
-    PathStep,
     Pipe,
     Redirect,
     Sink,
@@ -42,22 +37,16 @@ from rpcshell.line.language.values import json_word
 __all__ = [
     "ArrayNode",
     "Assembler",
-    "Assignment",
-    "Body",
     "CallLine",
     "CommandLine",
     "Empty",
-    "Form",
     "KeywordNode",
     "Line",
     "LineError",
-    "Lookup",
     "Member",
     "MissingNode",
     "Node",
-    "NumberNode",
     "ObjectNode",
-    "PathStep",
     "Pipe",
     "Problem",
     "Redirect",

@@ -61,21 +61,19 @@ def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
             form = "json"
             params = _read_text(scan) or read_value(scan)
     if params is None or isinstance(params, ObjectNode):
-        sink = read_tail(scan, "the call ends before this")
+        sink = _read_tail(scan, "the call ends before this")
     else:
-        sink = read_tail(scan, "params are one value", "a list, as in [1, 2], or key=value pairs")
+        sink = _read_tail(scan, "params are one value", "a list, as in [1, 2], or key=value pairs")
     return CallLine(method, start, end, params, form, assignment, sink)
 
 
-def read_tail(scan: Scan, message: str, expected: str = "the end of the line") -> Sink | None:
+def _read_tail(scan: Scan, message: str, expected: str = "the end of the line") -> Sink | None:
     """Read what may follow a call or a value: a sink, blanks and comments."""
     scan.skip_blank()
-    sink = read_sink(scan) if at_sink(scan) else None
-    if sink is None:
-        read_end(scan, message, expected)
-    else:
-        read_end(scan, "the line ends before this")
-    return sink
+    if at_sink(scan):
+        return read_sink(scan)
+    read_end(scan, message, expected)
+    return None
 
 
 def _read_method(scan: Scan, *, assigned: bool) -> str:
@@ -257,4 +255,4 @@ def value_ahead(scan: Scan, *, assigned: bool) -> bool:
 def read_value_line(scan: Scan, assignment: Assignment | None) -> ValueLine:
     """Read the value at the head of `scan`, up to the end of the text."""
     value = read_value(scan)
-    return ValueLine(value, assignment, read_tail(scan, "the value ends before this"))
+    return ValueLine(value, assignment, _read_tail(scan, "the value ends before this"))

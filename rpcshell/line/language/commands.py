@@ -39,9 +39,8 @@ def read_command(scan: Scan) -> CommandLine:
     while not scan.at_end and sink is None:
         if re.compile(_SINK).match(scan.text, scan.pos) and scan.text[scan.pos - 1].isspace():
             sink = read_sink(scan)
-            read_end(scan, "the line ends before this")
         else:
-            words.append(read_word(scan))
+            words.append(_read_word(scan))
             scan.skip_blank()
     return CommandLine(scan.text[start:end], start, end, tuple(words), sink)
 
@@ -55,8 +54,7 @@ def read_system_line(scan: Scan) -> SystemLine:
     return SystemLine(command)
 
 
-def read_word(scan: Scan) -> Word:
-    """Read the word at the head of `scan`, which is not at a blank."""
+def _read_word(scan: Scan) -> Word:
     start = pos = scan.pos
     parts: list[str] = []
     quoted = False
@@ -89,18 +87,21 @@ def at_sink(scan: Scan) -> bool:
 
 
 def read_sink(scan: Scan) -> Sink:
-    """Read the sink at the head of `scan`; what follows it is left."""
-    if scan.char == "|":
-        scan.take(TokenKind.OPERATOR, scan.pos + 1)
-        _skip_row_blanks(scan)
-        return _read_pipe(scan)
+    """Read the sink at the head of `scan`, up to the end of the text."""
+    is_pipe = scan.char == "|"
     append = scan.text.startswith(">>", scan.pos)
     scan.take(TokenKind.OPERATOR, scan.pos + 1 + append)
     _skip_row_blanks(scan)
+    sink = _read_pipe(scan) if is_pipe else _read_path(scan, append=append)
+    read_end(scan, "the line ends before this")
+    return sink
+
+
+def _read_path(scan: Scan, *, append: bool) -> Redirect:
     if scan.at_end or scan.char == "\n":
         _missing(scan, "the name of a file is missing", "the name of a file")
         return Redirect("", scan.pos, scan.pos, append)
-    word = read_word(scan)
+    word = _read_word(scan)
     if not word.text:
         scan.problem("the name of a file is empty", word.start, word.end, "the name of a file")
     return Redirect(word.text, word.start, word.end, append)

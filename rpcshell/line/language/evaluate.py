@@ -10,6 +10,7 @@ from rpcshell.line.language.nodes import (
     ArrayNode,
     CallLine,
     KeywordNode,
+    Member,
     Node,
     NumberNode,
     ObjectNode,
@@ -37,34 +38,26 @@ Lookup = Callable[[VariableNode], Any]
 """Gives the value of a variable; raises `LineError` where there is none."""
 
 
-def no_variables(path: VariableNode) -> Any:
-    """What a variable is where there are none: an error."""
+def _no_variables(path: VariableNode) -> Any:
     return walk({}, path)
 
 
-def call_params(call: CallLine, schema: Method | None, lookup: Lookup = no_variables) -> Any:
-    """The params of a call, ready to be sent.
+def call_params(call: CallLine, schema: Method | None, lookup: Lookup = _no_variables) -> Any:
+    """The params of a call, ready to be sent; raises `LineError` where it has no meaning, or a variable is not there.
 
     The method, if it is known, types the values of `key=value` pairs. A call without params sends `{}` where the method
     binds by name, and None (null) elsewhere.
-
-    Raises:
-        LineError: The call has a problem that leaves it without a meaning, or names a variable that is not there.
     """
     _refuse_problems(call)
     if call.params is None:
         return {} if schema is not None and not schema.whole else None
-    if call.form == "pairs" and schema is not None:
-        return pair_values(call.params, schema, lookup)
+    if call.form == "pairs" and schema is not None and isinstance(call.params, ObjectNode):
+        return {member.key: _pair_value(member, schema, lookup) for member in call.params.members}
     return node_value(call.params, lookup)
 
 
-def line_value(line: ValueLine, lookup: Lookup = no_variables) -> Any:
-    """The value of a line that calls nothing.
-
-    Raises:
-        LineError: As `call_params`.
-    """
+def line_value(line: ValueLine, lookup: Lookup = _no_variables) -> Any:
+    """The value of a line that calls nothing; raises as `call_params` does."""
     _refuse_problems(line)
     return node_value(line.value, lookup)
 
@@ -75,19 +68,12 @@ def _refuse_problems(line: CallLine | ValueLine) -> None:
             raise LineError(problem.message, problem.start, problem.expected)
 
 
-def pair_values(params: Node, method: Method, lookup: Lookup = no_variables) -> Any:
-    """The value of the pairs of a call, the unquoted ones typed by the schema of the method."""
-    if not isinstance(params, ObjectNode):
-        return node_value(params, lookup)
-    return {member.key: member_value(member.key, member.value, method, lookup) for member in params.members}
-
-
-def member_value(key: str, node: Node, method: Method, lookup: Lookup = no_variables) -> Any:
-    """The value of one pair."""
-    if isinstance(node, WordNode):
-        schema = property_schema(method.params_schema, key, method.resolve)
-        return typed_word(node.text, allowed_types(schema, method.resolve) if schema is not None else frozenset())
-    return node_value(node, lookup)
+def _pair_value(pair: Member, method: Method, lookup: Lookup) -> Any:
+    """The value of a pair, typed by the schema where it has no quotes."""
+    if isinstance(pair.value, WordNode):
+        schema = property_schema(method.params_schema, pair.key, method.resolve)
+        return typed_word(pair.value.text, frozenset() if schema is None else allowed_types(schema, method.resolve))
+    return node_value(pair.value, lookup)
 
 
 def typed_word(text: str, types: frozenset[str]) -> Any:
@@ -110,11 +96,10 @@ def word_value(text: str) -> Any:
     return text
 
 
-def node_value(node: Node, lookup: Lookup = no_variables) -> Any:
+def node_value(node: Node, lookup: Lookup = _no_variables) -> Any:
     """The value of a tree; its depth is bounded by the parser, one call of this function a level.
 
-    Raises:
-        LineError: There is a place without a value in it, or a variable that is not there.
+    `LineError` tells of a place without a value, or a variable that is not there.
     """
     match node:
         case StringNode(value=value) | KeywordNode(value=value):
@@ -134,23 +119,16 @@ def node_value(node: Node, lookup: Lookup = no_variables) -> Any:
         case VariableNode():
             return lookup(node)
         case TemplateNode():
-            return "".join(part if isinstance(part, str) else text_of(lookup(part)) for part in node.parts)
+            return "".join(part if isinstance(part, str) else _text_of(lookup(part)) for part in node.parts)
     raise LineError("a value is missing", node.start, "a value")
 
 
-def text_of(value: Any) -> str:
-    """A value inside a text: a text as it is, anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    return encode_value(value).decode()
+def _text_of(value: Any) -> str:
+    return value if isinstance(value, str) else encode_value(value).decode()
 
 
 def walk(values: Mapping[str, Any], path: VariableNode) -> Any:
-    """What a path leads to.
-
-    Raises:
-        LineError: There is no such variable, or no such place in it.
-    """
+    """What a path leads to; raises `LineError` where there is no such variable, or no such place in it."""
     if path.name not in values:
         raise _unknown(values, path)
     value = values[path.name]

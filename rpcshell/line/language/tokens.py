@@ -124,13 +124,10 @@ class Scan:
         while True:
             if blank := _BLANK.match(text, self.pos):
                 self.take(TokenKind.WHITESPACE, blank.end())
-            elif (comment := _COMMENT.match(text, self.pos)) and self._after_blank():
+            elif (comment := _COMMENT.match(text, self.pos)) and (self.pos == 0 or text[self.pos - 1].isspace()):
                 self.take(TokenKind.COMMENT, comment.end())
             else:
                 return
-
-    def _after_blank(self) -> bool:
-        return self.pos == 0 or self.text[self.pos - 1].isspace()
 
     def problem(
         self, message: str, start: int, end: int, expected: str = "", severity: Severity = Severity.ERROR
@@ -157,17 +154,7 @@ SINGLE_QUOTED = r"'[^'\\]*+(?:\\.?[^'\\]*+)*+('?)"
 QUOTED = re.compile(f"{DOUBLE_QUOTED}|{SINGLE_QUOTED}", re.DOTALL)
 
 _ESCAPE = r"(?s)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\(.?)"
-_SIMPLE = {
-    '"': '"',
-    "'": "'",
-    "\\": "\\",
-    "/": "/",
-    "b": "\b",
-    "f": "\f",
-    "n": "\n",
-    "r": "\r",
-    "t": "\t",
-}
+_SIMPLE = dict(zip("\"'\\/bfnrt", "\"'\\/\b\f\n\r\t", strict=True))
 
 
 def is_closed(match: re.Match[str]) -> bool:

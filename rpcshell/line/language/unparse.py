@@ -12,11 +12,8 @@ _PLAIN_KEY = re.compile(r"[^\W\d][\w.\-]*")
 def unparse(method: str, value: Any) -> str:
     """The line that calls `method` with `value` as its params.
 
-    `parse` of it yields the same method and value. Characters that do not print, or that reorder text on a
-    screen, come out as escapes.
-
-    Raises:
-        EncodeError: JSON cannot carry the value: NaN, an infinity, an integer too long to be printed, a cycle.
+    `parse` of it yields the same method and value. Characters that do not print, or that reorder text on a screen, come
+    out as escapes. `EncodeError` tells that JSON cannot carry the value: an infinity, a cycle, an integer too long.
     """
     return f"{method_text(method)} {escape(json_text(value))}"
 

@@ -131,6 +131,11 @@ class _Reader:
                 self._before_value(start, end)
                 append(Token(TokenKind.PUNCTUATION, start, end))
                 stack.append(_Container(text[start], start))
+            elif not stack:
+                what = "closes nothing" if kind == CLOSE else "is not a value"
+                scan.problem(f"`{text[start]}` {what}", start, end, "a value")
+                append(Token(TokenKind.ERROR, start, end))
+                self.root = MissingNode(start, end)
             elif kind == CLOSE:
                 self._close(text[start], start, end)
             else:
@@ -230,11 +235,6 @@ class _Reader:
     def _close(self, closer: str, start: int, end: int) -> None:
         scan = self.scan
         stack = self.stack
-        if not stack:
-            scan.problem(f"`{closer}` closes nothing", start, end, "a value")
-            scan.tokens.append(Token(TokenKind.ERROR, start, end))
-            self.root = MissingNode(start, end)
-            return
         top = stack[-1]
         fits = top.closer == closer
         if not fits or top.want == "colon" or (top.want == "value" and top.key is not None):
@@ -248,11 +248,6 @@ class _Reader:
 
     def _mark(self, mark: str, start: int, end: int) -> None:
         scan = self.scan
-        if not self.stack:
-            scan.problem(f"`{mark}` is not a value", start, end, "a value")
-            scan.tokens.append(Token(TokenKind.ERROR, start, end))
-            self.root = MissingNode(start, end)
-            return
         top = self.stack[-1]
         if mark == "," and top.want == "comma":
             top.want = "value" if top.closer == "]" else "key"
