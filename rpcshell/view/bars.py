@@ -1,12 +1,8 @@
 """Bars and histories in one row of block characters."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from typing import Final
 
 __all__ = ["bar", "sparkline"]
 

@@ -1,20 +1,14 @@
 """What is different: between several JSON values, by path, and between two drawings of the same thing, by piece."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from rpcshell.view.pretty import PUNCTUATION
+from rpcshell.view.pretty import PUNCTUATION, Fragment
 from rpcwire.numbers import write_text_float
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from rpcshell.view.pretty import Fragment
 
 __all__ = [
     "CHANGED",
@@ -29,12 +23,7 @@ __all__ = [
 ]
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = _Missing()
+MISSING: Final = object()
 """Stands for the value of a key or an item that is not there."""
 
 CHANGED: Final = "reverse"
@@ -45,7 +34,8 @@ _MOST_MATCHED: Final = 2000
 
 _PLAIN_KEY: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
-_encode = msgspec.json.Encoder(order="deterministic", enc_hook=write_text_float).encode
+identity: Final = msgspec.json.Encoder(order="deterministic", enc_hook=write_text_float).encode
+"""What is the same for JSON values that are: objects whatever the order of their keys, but not 1, 1.0 and 1.00."""
 
 
 class Variant(NamedTuple):
@@ -68,16 +58,8 @@ class Difference(NamedTuple):
     """The most frequent first."""
 
 
-def identity(value: Any) -> bytes:
-    """What is the same for JSON values that are: objects whatever the order of their keys, but not 1, 1.0 and 1.00."""
-    return _encode(value)
-
-
 def group(values: Sequence[Any]) -> tuple[Variant, ...]:
-    """Put values, or MISSING, that are the same together, the most frequent first.
-
-    They are the same where their `identity` is.
-    """
+    """Put values, or MISSING, of the same `identity` together, the most frequent first."""
     found: dict[bytes, list[int]] = {}
     for place, value in enumerate(values):
         found.setdefault(b"" if value is MISSING else identity(value), []).append(place)
@@ -118,22 +100,18 @@ def _differences(values: Sequence[Any]) -> Iterator[Difference]:
 def _step(key: str) -> str:
     if key and _PLAIN_KEY.issuperset(key):
         return f".{key}"
-    return f"[{_encode(key).decode()}]"
+    return f"[{identity(key).decode()}]"
 
 
 def mark_changes(before: Sequence[Fragment], after: Sequence[Fragment]) -> list[Fragment]:
-    """The later drawing, with what is new or different marked; brackets and blanks never are.
-
-    Where there is no earlier one, nothing is marked.
-    """
+    """The later drawing, with what is new or different marked, where there is an earlier one; brackets never are."""
     if not before:
         return list(after)
     if len(before) + len(after) > _MOST_MATCHED:
-        same = [old == new for old, new in zip_longest(before, after)]
-        return [piece if same[at] else _marked(piece) for at, piece in enumerate(after)]
-    kept: set[int] = set()
-    for _, start, size in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks():
-        kept.update(range(start, start + size))
+        kept = {at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old == new}
+    else:
+        blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+        kept = {at for _, start, size in blocks for at in range(start, start + size)}
     return [piece if at in kept else _marked(piece) for at, piece in enumerate(after)]
 
 

@@ -8,14 +8,10 @@ variation selectors included.
 Layout, colours and cutting are not done here.
 """
 
-from __future__ import annotations
-
 import functools
 import re
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import Final
 
 _CONTROLS: Final = "\x00-\x1f\x7f-\x9f"
 _CONTROLS_IN_LINES: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f"

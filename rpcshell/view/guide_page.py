@@ -112,7 +112,7 @@ def _table(rows: Sequence[Sequence[str]], width: int) -> Iterator[_Line]:
     table = [[_words(cell) for cell in row] for row in rows]
     by_column = list(zip(*table, strict=True))
     widths = _fitted(
-        [max(_width(_joined(cell)) for cell in column) for column in by_column],
+        [max(sum(map(_width, cell)) + max(len(cell) - 1, 0) for cell in column) for column in by_column],
         [max((_width(word) for cell in column for word in cell), default=0) for column in by_column],
         width - len(_GAP) * (len(by_column) - 1),
     )
@@ -122,11 +122,6 @@ def _table(rows: Sequence[Sequence[str]], width: int) -> Iterator[_Line]:
             yield _row(parts, widths, title=not number)
         if not number:
             yield [(_FAINT, _GAP.join("─" * width for width in widths))]
-
-
-def _joined(words: Sequence[_Word]) -> _Word:
-    """A cell in one line."""
-    return [piece for number, word in enumerate(words) for piece in ([("", " ")] if number else []) + word]
 
 
 def _row(parts: Sequence[_Line], widths: Sequence[int], *, title: bool) -> _Line:

@@ -1,13 +1,9 @@
 """The help of a command as a page: its options under headings, and below them what else there is to know."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["HelpPage", "grouped_option"]
 

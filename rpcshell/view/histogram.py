@@ -3,13 +3,9 @@
 Buckets grow with what they hold, as in HdrHistogram: each is at most a 128th of its value wide. Values are nanoseconds.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
 __all__ = ["BUCKETS", "Histogram", "LatencyRange", "bucket_of", "upper_edge"]
 

@@ -1,18 +1,14 @@
 """Manual pages, as man(7) describes their macros: of a command, from what its help is made of, and of a guide."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from rpcshell.guides.markdown import Code, Heading, Item, Paragraph, Table, read_markdown, spans
 from rpcshell.view.guide_page import table_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 __all__ = ["command_page", "guide_manual"]
 

@@ -3,18 +3,13 @@
 What they look like on a screen is `render`'s business.
 """
 
-from __future__ import annotations
-
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import IO, Any
 
 import msgspec
 
 from rpcshell.view.escape import visible, visible_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rpcshell.view.settings import Settings
+from rpcshell.view.settings import Settings
 
 __all__ = ["compact", "is_terminal", "json_value", "plain_text"]
 

@@ -4,17 +4,13 @@ What makes text readable without colours is kept: paragraphs are filled, lists h
 for a renderer go. No document is too odd: what is not understood is a paragraph.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from rpcshell.line.brief import brief
 from rpcshell.view.escape import visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["prose"]
 

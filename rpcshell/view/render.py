@@ -4,24 +4,17 @@ Styles are names, not colours, and all text is safe for a terminal. Nothing here
 pages, and nothing imports prompt_toolkit or pygments. How a value looks as JSON is `pretty`'s, as a table `table`'s.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
-from rpcshell.client.errors import CallError, SpawnFailed, SyntaxProblem, Unexpected
+from rpcshell.client.errors import CallError, ShellError, SpawnFailed, SyntaxProblem, Unexpected
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import Fragment, render_json
+from rpcshell.view.settings import Settings
 from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
-from rpcwire import ErrorCode, encode_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rpcshell.client.errors import ShellError
-    from rpcshell.view.settings import Settings
-    from rpcwire import Meta
+from rpcwire import ErrorCode, Meta, encode_value
 
 __all__ = ["in_the_shells_words", "render_error", "render_footer", "render_result", "render_value"]
 

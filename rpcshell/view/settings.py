@@ -68,39 +68,33 @@ _SAMPLES: Final = {
 
 
 class Settings:
-    """The settings of a run; a script's results alone are shown unless it says otherwise."""
+    """The settings of a run; a script's results alone are shown unless it says otherwise.
 
-    format: Literal["auto", "json", "table", "raw"]
+    Each method that takes the name of a setting raises `UsageError` where there is none.
+    """
+
+    format: Literal["auto", "json", "table", "raw"] = "auto"
     """How results are shown; "auto" is JSON."""
 
-    indent: int
-    max_rows: int
+    indent: int = 2
+    max_rows: int = 1000
     """Rows of a table, or 0 for all."""
 
     time: bool
     meta: bool
-    pager: bool
-    timeout: float | None
+    pager: bool = True
+    timeout: float | None = None
     """Seconds for a call, or None for no limit."""
 
-    theme: str
+    theme: str = "auto"
     """One of the plain themes, or a pygments style."""
 
-    editing: Literal["emacs", "vi"]
-    suggestions: bool
-    doc: bool
+    editing: Literal["emacs", "vi"] = "emacs"
+    suggestions: bool = True
+    doc: bool = True
 
     def __init__(self, *, script: bool = False, file: Path | None = None) -> None:
-        self.format = "auto"
-        self.indent = 2
-        self.max_rows = 1000
         self.time = self.meta = not script
-        self.pager = True
-        self.timeout = None
-        self.theme = "auto"
-        self.editing = "emacs"
-        self.suggestions = True
-        self.doc = True
         self._themes: Callable[[], Sequence[str]] | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._defaults = {name: self.text(name) for name in _HELP}
@@ -115,8 +109,7 @@ class Settings:
     def set(self, name: str, value: str | float) -> None:
         """Give a setting another value: a text such as `on` or `2.5`, or itself, as configuration files have it.
 
-        Raises:
-            UsageError: There is no such setting, or it has no such value.
+        `UsageError` tells that it has no such value.
         """
         self._known(name)
         text = ("on" if value else "off") if isinstance(value, bool) else str(value).strip()
@@ -128,20 +121,12 @@ class Settings:
                 callback(name)
 
     def reset(self, name: str) -> None:
-        """Give a setting its default.
-
-        Raises:
-            UsageError: There is no such setting.
-        """
+        """Give a setting its default."""
         self._known(name)
         self.set(name, self._defaults[name])
 
     def text(self, name: str) -> str:
-        """A setting's value as `set` reads it.
-
-        Raises:
-            UsageError: There is no such setting.
-        """
+        """A setting's value as `set` reads it."""
         self._known(name)
         value = getattr(self, name)
         if isinstance(value, bool):
@@ -155,22 +140,14 @@ class Settings:
         self._themes = names
 
     def choices(self, name: str) -> tuple[str, ...]:
-        """The values of a setting; some of them where it is a number.
-
-        Raises:
-            UsageError: There is no such setting.
-        """
+        """The values of a setting; some of them where it is a number."""
         self._known(name)
         if name == "theme":
             return (*PLAIN_THEMES, *(self._themes() if self._themes is not None else ()))
         return _SAMPLES.get(name, ON_OFF)
 
     def setting(self, name: str) -> Setting:
-        """One setting as it stands.
-
-        Raises:
-            UsageError: There is no such setting.
-        """
+        """One setting as it stands."""
         return Setting(name, self.text(name), self._defaults[name], _HELP[name], self.choices(name), name in _NUMBERS)
 
     def items(self) -> Iterator[Setting]:
@@ -191,30 +168,26 @@ class Settings:
     def _read(self, name: str, text: str) -> object:
         match name:
             case "indent":
-                return _number(name, text, 0, _LARGEST_INDENT)
+                return _number(name, text, _LARGEST_INDENT)
             case "max_rows":
-                return _number(name, text, 0, None)
+                return _number(name, text, None)
             case "timeout":
                 return _seconds(text)
+            case "theme" if text in PLAIN_THEMES or (self._themes is None and text):
+                return text
             case "theme":
-                return self._theme(text)
+                return _choice(name, text, self.choices(name))
             case "format" | "editing":
                 return _choice(name, text.lower(), self.choices(name))
             case _:
                 return _switch(name, text.lower())
-
-    def _theme(self, text: str) -> str:
-        if text in PLAIN_THEMES or (self._themes is None and text):
-            return text
-        names = self._themes() if self._themes is not None else ()
-        return _choice("theme", text, (*PLAIN_THEMES, *names))
 
 
 def _choice(name: str, text: str, choices: Sequence[str]) -> str:
     if text in choices:
         return text
     if len(choices) <= _FEW:
-        raise UsageError(f"{name} cannot be {text!r}", hint=f"it is {_listed(choices)}")
+        raise UsageError(f"{name} cannot be {text!r}", hint=f"it is {', '.join(choices[:-1])} or {choices[-1]}")
     near = _near(text, choices)
     raise UsageError(f"{name} cannot be {text!r}", hint=f"did you mean {near}?" if near else f":set {name} lists them")
 
@@ -223,12 +196,12 @@ def _switch(name: str, text: str) -> bool:
     return text in _ON or (text not in _OFF and _choice(name, text, ON_OFF) == "on")
 
 
-def _number(name: str, text: str, lowest: int, highest: int | None) -> int:
+def _number(name: str, text: str, highest: int | None) -> int:
     # Python reads more than digits here, and numbers that are too long to be meant.
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
-    if number >= lowest and (highest is None or number <= highest):
+    if number >= 0 and (highest is None or number <= highest):
         return number
-    limits = f"from {lowest} to {highest}" if highest is not None else f"of at least {lowest}"
+    limits = "of at least 0" if highest is None else f"from 0 to {highest}"
     raise UsageError(f"{name} cannot be {text!r}", hint=f"it is a whole number {limits}")
 
 
@@ -247,7 +220,3 @@ def _seconds(text: str) -> float | None:
 def _near(text: str, known: Iterable[str]) -> str | None:
     found = near_names(text, known, nearness=0.5)
     return found[0] if found else None
-
-
-def _listed(choices: Sequence[str]) -> str:
-    return f"{', '.join(choices[:-1])} or {choices[-1]}"

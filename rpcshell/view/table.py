@@ -5,19 +5,16 @@ JSON. Where a screen is too narrow for all columns, cells are cut; where it is m
 small table of its own. Pieces of text are made when they are asked for, and their text is safe for a terminal.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from rpcshell.line.brief import json_beginning
 from rpcshell.view.escape import visible, visible_json
-from rpcshell.view.pretty import CONSTANT, KEY, NUMBER, PUNCTUATION, STRING, Fragment, plain_beyond_limit, scalar_text
+from rpcshell.view.pretty import CONSTANT, KEY, NUMBER, PUNCTUATION, STRING, Fragment, plain_beyond_limit
 from rpcshell.view.units import count_of
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
 from rpcwire import encode_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Figure", "fitting", "is_tabular", "render_table", "table_text"]
 
@@ -232,30 +229,8 @@ def _compact(value: object, width: int | None) -> str:
     if width is None:
         return visible_json(encode_value(value).decode())
     most = min(width, _LONGEST_NESTED)
-    text = ""
-    for part in _compact_pieces(value):
-        text += part
-        if len(text) > most:
-            return visible_json(text[:most]) + ELLIPSIS
-    return visible_json(text)
-
-
-def _compact_pieces(value: Any) -> Iterator[str]:
-    match value:
-        case dict():
-            yield "{"
-            for place, (key, item) in enumerate(value.items()):
-                yield f"{',' if place else ''}{scalar_text(str(key))}:"
-                yield from _compact_pieces(item)
-            yield "}"
-        case list() | tuple():
-            yield "["
-            for place, item in enumerate(value):
-                yield "," if place else ""
-                yield from _compact_pieces(item)
-            yield "]"
-        case _:
-            yield scalar_text(value)
+    text, _ = json_beginning(value, most, blank="")
+    return visible_json(text[:most]) + ELLIPSIS if len(text) > most else visible_json(text)
 
 
 def fitting(rows: Sequence[dict[str, Any]], width: int | None, spare: Sequence[str]) -> list[dict[str, Any]]:

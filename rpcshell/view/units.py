@@ -1,13 +1,9 @@
 """How figures read: durations, sizes, rates, shares and counts. No other module formats them."""
 
-from __future__ import annotations
-
 import math
 import re
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 __all__ = [
     "a_call", "adding_up", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration",

@@ -4,8 +4,6 @@ Text is measured by grapheme clusters (Unicode TR 29), so that neither an accent
 been made safe before: control characters have no width here.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 __all__ = ["ELLIPSIS", "cells", "cut", "pad"]
