@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,15 +18,12 @@ from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, Con
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Reply
 
-__all__ = ["Caller", "EndedCall", "end_callers"]
-
-_STACK: Final = 256 * 1024
-"""Bytes; a call does not nest deeply, and there may be many threads."""
+__all__ = ["Caller", "EndedCall", "end_callers", "small_stacks"]
 
 _REST: Final = 0.01
 """Seconds after a call that brought no reply: a server that has gone is not asked as fast as one can."""
@@ -123,11 +121,8 @@ class Caller:
 
     def start(self) -> None:
         """Begin to call."""
-        former = threading.stack_size(_STACK)
-        try:
+        with small_stacks():
             self._thread.start()
-        finally:
-            threading.stack_size(former)
 
     @property
     def over(self) -> bool:
@@ -169,6 +164,16 @@ class Caller:
         except ShellError as error:
             return EndedCall(self._method, began, time.monotonic(), failure=error)
         return EndedCall(self._method, began, time.monotonic(), reply)
+
+
+@contextmanager
+def small_stacks() -> Iterator[None]:
+    """Threads that start meanwhile have 256 KiB: a call does not nest deeply, and there may be many."""
+    former = threading.stack_size(256 * 1024)
+    try:
+        yield
+    finally:
+        threading.stack_size(former)
 
 
 def end_callers(callers: Sequence[Caller], seconds: float) -> None:

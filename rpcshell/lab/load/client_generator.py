@@ -27,8 +27,7 @@ from rpcwire import decode_value
 
 if TYPE_CHECKING:
     from rpcshell.client.client import Client
-    from rpcshell.lab.load.generator import Parent
-    from rpcshell.lab.load.messages import Task
+    from rpcshell.lab.load.messages import ShellStreams, Task, Tick
 
 __all__ = ["ClientGenerator"]
 
@@ -43,9 +42,9 @@ _STOPPING: Final = 0.5
 class ClientGenerator:
     """Makes the calls of a task; like `Generator`."""
 
-    def __init__(self, task: Task, parent: Parent) -> None:
+    def __init__(self, task: Task, shell: ShellStreams) -> None:
         self._task = task
-        self._parent = parent
+        self._shell = shell
         self._method, self._params = decode_value(task.body, "text")
         self._tally = Tally()
         self._lock = threading.Lock()
@@ -94,38 +93,35 @@ class ClientGenerator:
         unanswered = self._report_until_done(len(threads))
         with self._lock:
             self._tally.problem(NOT_ANSWERED, unanswered)
-            self._tally.connected = self._connected
-            last = self._tally.tick(self._began, monotonic_ns(), open=0, last=True)
+        last = self._tick(last=True)
         for client in self._clients:
             client.close()
-        self._parent.report(last)
+        self._shell.report(last)
 
     def _report_until_done(self, running: int) -> int:
         """Report until all threads are done, or so long after the run was stopped; how many still wait for a reply."""
         poll = select.poll()
-        poll.register(self._parent.descriptor, select.POLLIN)
+        poll.register(self._shell.descriptor, select.POLLIN)
         poll.register(self._ended, select.POLLIN)
         period = int(self._task.period * _SECOND)
         due, given_up = self._began + period, 1 << 62
         while running and (now := monotonic_ns()) < given_up:
             if now >= due:
-                with self._lock:
-                    self._tally.connected = self._connected
-                    tick = self._tally.tick(self._began, now, open=sum(one.connected for one in self._clients))
-                self._parent.report(tick)
+                self._shell.report(self._tick())
                 due += period
             for descriptor, _ in poll.poll(max(min(due, given_up) - now, 0) / 1e6):
                 if descriptor == self._ended:
                     running -= len(os.read(self._ended, 4096))
-                elif self._parent.told_to_stop():
+                elif self._shell.told_to_stop():
                     self._over.set()
                     given_up = monotonic_ns() + int(_STOPPING * _SECOND)
         return running
 
-    @property
-    def _connected(self) -> int:
-        """How many connections were made so far."""
-        return sum(client.connections for client in self._clients)
+    def _tick(self, *, last: bool = False) -> Tick:
+        with self._lock:
+            self._tally.connected = sum(client.connections for client in self._clients)
+            still_open = 0 if last else sum(client.connected for client in self._clients)
+            return self._tally.tick(self._began, monotonic_ns(), open=still_open, last=last)
 
     def _work(self, client: Client) -> None:
         try:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
 
+    Made = socket.socket | TlsStream | ConnectionFailed
+    Dialled = tuple["LoadConnection", Made]
+
 __all__ = ["Dialler", "LoadConnection"]
 
 _NOTHING: Final = memoryview(b"")
@@ -46,24 +49,6 @@ class LoadConnection:
     It is none of the clients' exchanges: requests are encoded once for all calls, and a reply like the one before it is
     counted without being decoded, so that the load takes less than the server.
     """
-
-    __slots__ = (
-        "_decoder",
-        "answered",
-        "dialling",
-        "due",
-        "listed",
-        "read_size",
-        "recv",
-        "retry_at",
-        "seen",
-        "seen_at",
-        "send",
-        "stream",
-        "unsent",
-        "usual",
-        "worker",
-    )
 
     recv: Callable[[int], bytes]
     send: Callable[[memoryview], int]
@@ -135,11 +120,9 @@ class LoadConnection:
 
 
 class Dialler:
-    """Makes connections in threads: a load process that waited itself would send nothing, and blame the server.
+    """Makes connections in so many threads: a load process that waited would send nothing, and blame the server.
 
-    Args:
-        timeout: Seconds for each connection.
-        threads: How many connections are made at once.
+    Each has `timeout` seconds.
     """
 
     def __init__(self, target: Target, tls: TlsFiles, *, timeout: float, threads: int) -> None:
@@ -147,8 +130,7 @@ class Dialler:
         self._tls = tls
         self._timeout = timeout
         self._wanted: queue.SimpleQueue[LoadConnection] = queue.SimpleQueue()
-        self._made: queue.SimpleQueue[tuple[LoadConnection, socket.socket | TlsStream | ConnectionFailed]]
-        self._made = queue.SimpleQueue()
+        self._made: queue.SimpleQueue[Dialled] = queue.SimpleQueue()
         self._bell, self._ring = os.pipe()
         os.set_blocking(self._bell, False)
         threading.stack_size(_STACK)
@@ -163,7 +145,7 @@ class Dialler:
         """Ask for a socket."""
         self._wanted.put(whose)
 
-    def take(self) -> list[tuple[LoadConnection, socket.socket | TlsStream | ConnectionFailed]]:
+    def take(self) -> list[Dialled]:
         """The non-blocking sockets that were made since, and why others could not be."""
         try:
             count = len(os.read(self._bell, _READ))
@@ -174,7 +156,7 @@ class Dialler:
     def _work(self) -> None:
         while True:
             whose = self._wanted.get()
-            made: socket.socket | TlsStream | ConnectionFailed
+            made: Made
             try:
                 made = dial(self._target, self._timeout, self._tls)
                 if isinstance(made, socket.socket):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.target import TlsTarget
@@ -19,9 +19,9 @@ from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, WRITABLE, 
 
 if TYPE_CHECKING:
     from rpcshell.lab.load.connection import LoadConnection
-    from rpcshell.lab.load.messages import Task, Tick
+    from rpcshell.lab.load.messages import ShellStreams, Task
 
-__all__ = ["Generator", "Parent"]
+__all__ = ["Generator"]
 
 _SECOND: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
@@ -30,26 +30,13 @@ _STOPPING: Final = _SECOND // 2
 """Nanoseconds that the calls under way have when the run is stopped."""
 
 
-class Parent(Protocol):
-    """Who ordered the load."""
-
-    descriptor: int
-    """Readable when it has something to say, or has ended."""
-
-    def told_to_stop(self) -> bool:
-        """Whether that is what it says; raises where it has ended."""
-
-    def report(self, report: Tick) -> None:
-        """Tell it something; raises where it has ended."""
-
-
 class Generator:
     """Makes the calls of a task."""
 
-    def __init__(self, task: Task, parent: Parent) -> None:
-        self._parent = parent
+    def __init__(self, task: Task, shell: ShellStreams) -> None:
+        self._shell = shell
         self._poller = Poller(exact=task.rate is not None)
-        self._poller.register(parent.descriptor)
+        self._poller.register(shell.descriptor)
         self._tally = Tally()
         self._pool = ConnectionPool(task, self._poller, self._tally)
         self._secure = isinstance(task.destination, TlsTarget)
@@ -75,14 +62,14 @@ class Generator:
         Raises:
             ConnectionFailed: One cannot be made.
         """
-        for connection in self._pool:
+        for connection in self._pool.all:
             self._pool.dial(connection)
         missing = 0 if self._insistent else len(self._pool.all)
         while missing:
             for descriptor, _ in self._poller.wait(1.0):
-                if descriptor == self._parent.descriptor:
+                if descriptor == self._shell.descriptor:
                     # It waits to hear of the connections, and has nothing to say unless it has ended.
-                    self._parent.told_to_stop()
+                    self._shell.told_to_stop()
                 else:
                     missing -= len(self._pool.take(monotonic_ns(), first=True))
 
@@ -95,7 +82,7 @@ class Generator:
             self._end = now + int(self._seconds * _SECOND)
         if self._gap:
             self._next_due = self._due(0)
-        for connection in pool:
+        for connection in pool.all:
             if connection.stream is not None:
                 self._go_on(connection, now)
         look_at, looks = now + _LOOK, 0
@@ -105,7 +92,7 @@ class Generator:
                 look_at, looks = max(look_at + _LOOK, now), looks + 1
                 self._look_after(now)
                 if looks % self._looks_a_tick == 0:
-                    self._parent.report(tally.tick(self._began, now, open=pool.open))
+                    self._shell.report(tally.tick(self._began, now, open=pool.open))
             if now >= self._next_due:
                 self._send_due(min(now, self._end - 1))
             if now >= self._end:
@@ -114,9 +101,9 @@ class Generator:
                 break
             until = min(look_at, self._end, self._next_due if self._free else _NEVER)
             now = self._serve((until - now) / _SECOND)
-        for connection in pool:
+        for connection in pool.all:
             pool.close(connection)
-        self._parent.report(tally.tick(self._began, monotonic_ns(), open=0, last=True))
+        self._shell.report(tally.tick(self._began, monotonic_ns(), open=0, last=True))
 
     def _serve(self, seconds: float) -> int:
         """Wait for what comes, and take it; what time it is afterwards."""
@@ -141,8 +128,8 @@ class Generator:
 
     def _hear(self, descriptor: int, now: int) -> None:
         """Heed the shell, or go on with a connection that has been made."""
-        if descriptor == self._parent.descriptor:
-            if self._parent.told_to_stop():
+        if descriptor == self._shell.descriptor:
+            if self._shell.told_to_stop():
                 self._stop(now)
                 self._stopped_at = now
             return
@@ -159,7 +146,7 @@ class Generator:
             self._tally.unsent = max(0, min(due, self._limit) - self._begun)
         self._limit = self._begun
         self._next_due = _NEVER
-        for connection in self._pool:
+        for connection in self._pool.all:
             self._go_on(connection, now)
 
     def _send_due(self, now: int) -> None:
@@ -229,7 +216,7 @@ class Generator:
         over = self._begun >= self._limit
         pool.look_after(now, self._patience, over=over)
         if over:
-            for connection in pool:
+            for connection in pool.all:
                 if connection.due and now - self._stopped_at > _STOPPING:
                     pool.drop(connection, NOT_ANSWERED, now)
                 self._go_on(connection, now)
@@ -239,5 +226,5 @@ class Generator:
             # Nothing else would end the run.
             self._tally.problem(NO_CONNECTION, self._limit - self._begun)
             self._limit = self._begun
-            for connection in pool:
+            for connection in pool.all:
                 pool.drop(connection, LOST, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,26 +12,21 @@ import msgspec
 from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.target import Target, TlsFiles
 from rpcshell.view.histogram import bucket_of
+from rpcwire import FrameDecoder, frame
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects.envelope import Envelope
     from rpcwire import Fault
 
 __all__ = [
-    "Begin",
-    "InstanceShare",
-    "Order",
-    "Ready",
-    "Report",
-    "Stop",
-    "Tally",
-    "Task",
-    "Tick",
-    "read_order",
-    "read_report",
-    "write",
-]
+    "LARGEST", "Begin", "InstanceShare", "Latencies", "Order", "Ready", "Report", "ShellGone", "ShellStreams", "Stop",
+    "Tally", "Task", "Tick", "read_report", "write",
+]  # fmt: skip
 
+LARGEST: Final = 1 << 31
+"""Bytes of a message."""
+
+_READ: Final = 256 * 1024
 _EXAMPLES: Final = 5
 _LONGEST_EXAMPLE: Final = 200
 _MOST_WORKERS: Final = 1000
@@ -119,15 +116,17 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", kw_only=True):
     hint: str | None = None
 
 
+Latencies = dict[int, int]
+"""How many of the calls that were answered took how long, by bucket of a `Histogram`."""
+
+
 class InstanceShare(msgspec.Struct, kw_only=True):
     """What came of the calls at one instance of a fleet."""
 
     calls: int = 0
     """Those that it answered, with errors too."""
 
-    latency: dict[int, int] = {}
-    """How many of them took how long, by bucket of a `Histogram`."""
-
+    latency: Latencies = {}
     failed: int = 0
     """Attempts that brought no reply."""
 
@@ -147,11 +146,9 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
     calls: int
     """Calls that were answered, errors included."""
 
-    latency: dict[int, int]
-    """How many of them took how long, by bucket of a `Histogram`."""
-
+    latency: Latencies
     problems: dict[str, int]
-    """What went wrong: `error CODE`, or one of the kinds that `generator` names."""
+    """What went wrong: `error CODE`, or one of the kinds that `pool` names."""
 
     last: bool = False
     """Whether no other follows; only then workers, instances and examples are told."""
@@ -191,32 +188,52 @@ Report = Ready | Tick
 write = msgspec.msgpack.Encoder().encode
 """Writes any of them."""
 
-read_order = msgspec.msgpack.Decoder(Order).decode
+_read_order = msgspec.msgpack.Decoder(Order).decode
 read_report = msgspec.msgpack.Decoder(Report).decode
+
+
+class ShellGone(Exception):
+    """The shell has ended, and nobody wants to know what came of the run."""
+
+
+class ShellStreams:
+    """What a load process hears from the shell and tells it; where that has ended, all raise `ShellGone`."""
+
+    def __init__(self) -> None:
+        self.descriptor = sys.stdin.fileno()
+        """Readable when it has something to say, or has ended."""
+        self._decoder = FrameDecoder(max_frame=LARGEST)
+
+    def next_order(self) -> Order:
+        """Wait for what it says next."""
+        while (body := self._decoder.next_frame()) is None:
+            data = os.read(self.descriptor, _READ)
+            if not data:
+                raise ShellGone
+            self._decoder.feed(data)
+        order: Order = _read_order(body)
+        return order
+
+    def told_to_stop(self) -> bool:
+        """Whether that is what it says next."""
+        return isinstance(self.next_order(), Stop)
+
+    def report(self, report: Report) -> None:
+        """Tell it something."""
+        data = memoryview(frame(write(report)))
+        try:
+            while data:
+                data = data[os.write(sys.stdout.fileno(), data) :]
+        except BrokenPipeError:
+            raise ShellGone from None
 
 
 class Tally:
     """What a load process counts between two ticks."""
 
-    __slots__ = (
-        "_cpu",
-        "_examples",
-        "_instances",
-        "_number",
-        "_problems",
-        "_workers",
-        "bytes_in",
-        "bytes_out",
-        "calls",
-        "connected",
-        "last",
-        "latency",
-        "unsent",
-    )
-
     def __init__(self) -> None:
         self.calls = 0
-        self.latency: dict[int, int] = {}
+        self.latency: Latencies = {}
         self.bytes_in = 0
         self.bytes_out = 0
         self.connected = 0

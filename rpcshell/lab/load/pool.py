@@ -17,22 +17,14 @@ from rpcwire import Goodbye, Reply, WireError, decode_reply, frame
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
 
     from rpcshell.client.tls import TlsStream
     from rpcshell.lab.load.messages import Tally, Task
 
 __all__ = [
-    "LOST",
-    "NOT_ANSWERED",
-    "NOT_MADE_IN_TIME",
-    "NOT_UNDERSTOOD",
-    "NO_CONNECTION",
-    "TIMED_OUT",
-    "WRITABLE",
-    "ConnectionPool",
-    "Poller",
-]
+    "LOST", "NOT_ANSWERED", "NOT_MADE_IN_TIME", "NOT_UNDERSTOOD", "NO_CONNECTION", "TIMED_OUT", "WRITABLE",
+    "ConnectionPool", "Poller",
+]  # fmt: skip
 
 LOST: Final = "connection lost"
 NO_CONNECTION: Final = "no connection"
@@ -97,7 +89,7 @@ class Poller:
 
 
 class ConnectionPool:
-    """All connections of a task; iterable."""
+    """All connections of a task."""
 
     def __init__(self, task: Task, poller: Poller, tally: Tally) -> None:
         self.all = [LoadConnection() for _ in range(task.connections)]
@@ -112,9 +104,6 @@ class ConnectionPool:
         self._usual = memoryview(frame(task.body) * self._batch)
         self._first = memoryview(frame(task.first) * self._batch)
         poller.register(self._dialler.fileno())
-
-    def __iter__(self) -> Iterator[LoadConnection]:
-        return iter(self.all)
 
     @property
     def under_way(self) -> bool:

@@ -21,22 +21,25 @@ from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.exit_status import how_it_ended
 from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.load.generator import Generator
-from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, Tick, read_order, read_report, write
+from rpcshell.lab.load.messages import LARGEST, Begin, Ready, ShellGone, ShellStreams, Task, Tick, read_report, write
 from rpcwire import FrameDecoder, frame
 
 if TYPE_CHECKING:
     from rpcshell.lab.load.client_generator import ClientGenerator
-    from rpcshell.lab.load.generator import Parent
     from rpcshell.lab.load.messages import Order, Report
 
-__all__ = ["LoadProcess", "LoadProcesses"]
+__all__ = ["LoadProcesses", "usable_cores"]
 
 _START_TIMEOUT: Final = 30.0
 _END_TIMEOUT: Final = 1.0
 _TAIL: Final = 4096
 _READ: Final = 256 * 1024
-_LARGEST: Final = 1 << 31
 _SPARE_DESCRIPTORS: Final = 64
+
+
+def usable_cores() -> int:
+    """How many load processes can run at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class LoadProcess:
@@ -58,8 +61,7 @@ class LoadProcess:
             raise AssertionError("both streams are pipes")
         self._input = self._process.stdin
         self._output = self._process.stdout
-        self._decoder = FrameDecoder(max_frame=_LARGEST)
-        self.pid = self._process.pid
+        self._decoder = FrameDecoder(max_frame=LARGEST)
         self.tell(task)
 
     def fileno(self) -> int:
@@ -184,58 +186,11 @@ class LoadProcesses:
         return found
 
 
-class _ShellGone(Exception):
-    """The shell has ended, and nobody wants to know what came of the run."""
-
-
-class _StandardStreams:
-    """What the shell says, and what it is told."""
-
-    def __init__(self) -> None:
-        self.descriptor = sys.stdin.fileno()
-        self._decoder = FrameDecoder(max_frame=_LARGEST)
-
-    def next_order(self) -> Order:
-        """Wait for it.
-
-        Raises:
-            _ShellGone: There will be none.
-        """
-        while (body := self._decoder.next_frame()) is None:
-            data = os.read(self.descriptor, _READ)
-            if not data:
-                raise _ShellGone
-            self._decoder.feed(data)
-        order: Order = read_order(body)
-        return order
-
-    def told_to_stop(self) -> bool:
-        """Whether that is what there is to read.
-
-        Raises:
-            _ShellGone: It has ended.
-        """
-        return isinstance(self.next_order(), Stop)
-
-    def report(self, report: Report) -> None:
-        """Tell the shell something.
-
-        Raises:
-            _ShellGone: It does not listen any more.
-        """
-        data = memoryview(frame(write(report)))
-        try:
-            while data:
-                data = data[os.write(sys.stdout.fileno(), data) :]
-        except BrokenPipeError:
-            raise _ShellGone from None
-
-
 def main() -> None:
     """Do what the shell says, for as long as it is there."""
     # Nothing here makes circles, and to look for some would show in the latencies.
     gc.disable()
-    shell = _StandardStreams()
+    shell = ShellStreams()
     try:
         task = shell.next_order()
         if not isinstance(task, Task):
@@ -250,19 +205,19 @@ def main() -> None:
         shell.report(Ready())
         if isinstance(shell.next_order(), Begin):
             generator.run()
-    except _ShellGone:
+    except ShellGone:
         pass
     # Threads that still connect are left where they are.
     os._exit(0)
 
 
-def _generator(task: Task, parent: Parent) -> Generator | ClientGenerator:
+def _generator(task: Task, shell: ShellStreams) -> Generator | ClientGenerator:
     target = task.destination
     if not (target.dialect or isinstance(target, FleetTarget)):
-        return Generator(task, parent)
+        return Generator(task, shell)
     from rpcshell.lab.load.client_generator import ClientGenerator
 
-    return ClientGenerator(task, parent)
+    return ClientGenerator(task, shell)
 
 
 def _allow_descriptors(wanted: int) -> None:
