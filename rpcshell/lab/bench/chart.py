@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Text = Callable[[float], str]
     Marks = Sequence[tuple[float, str]]
 
-
 __all__ = ["Axis", "Band", "Curve", "Rule", "even_axis", "even_marks", "log_axis", "log_marks", "named_axis", "xy"]
 
 _LEADING: Final = ((1, 2, 5), (1, 3), (1,))
@@ -179,10 +178,6 @@ class _Frame(NamedTuple):
     y_axis: Axis
 
     @property
-    def left(self) -> float:
-        return _LEFT
-
-    @property
     def right(self) -> float:
         return self.width - _RIGHT
 
@@ -191,7 +186,7 @@ class _Frame(NamedTuple):
         return self.height - self.bottom
 
     def x(self, value: float) -> float:
-        return round(self.left + self.x_axis.part(value) * (self.right - self.left), 1)
+        return round(_LEFT + self.x_axis.part(value) * (self.right - _LEFT), 1)
 
     def y(self, value: float) -> float:
         return round(self.floor - self.y_axis.part(value) * (self.floor - _TOP), 1)
@@ -201,16 +196,16 @@ def _axis_at_the_left(frame: _Frame) -> list[str]:
     shapes = []
     for value, words in frame.y_axis.marks(int((frame.floor - _TOP) // 26)):
         y = frame.y(value)
-        shapes.append(f'<path class="grid" d="M{frame.left} {y}H{frame.right}"/>')
-        shapes.append(_text(frame.left - 7, y + 4, words, anchor="end"))
+        shapes.append(f'<path class="grid" d="M{_LEFT} {y}H{frame.right}"/>')
+        shapes.append(_text(_LEFT - 7, y + 4, words, anchor="end"))
     return [*shapes, _text(2, 10, frame.y_axis.title, "label")]
 
 
 def _axis_at_the_bottom(frame: _Frame) -> list[str]:
     """The axis; the text of a mark is left out where it would overlap another's."""
-    shapes = [f'<path class="axis" d="M{frame.left} {frame.floor}H{frame.right}"/>']
+    shapes = [f'<path class="axis" d="M{_LEFT} {frame.floor}H{frame.right}"/>']
     free = 0.0
-    for value, words in frame.x_axis.marks(int((frame.right - frame.left) // 46)):
+    for value, words in frame.x_axis.marks(int((frame.right - _LEFT) // 46)):
         x = frame.x(value)
         half = len(words) * _CHARACTER / 2
         middle = min(x, frame.width - half)
@@ -267,9 +262,9 @@ def _line(frame: _Frame, line: Curve) -> str:
 def _key(frame: _Frame, lines: Sequence[Curve]) -> list[str]:
     """What lines are called, below the chart."""
     shapes = []
-    each = min((frame.right - frame.left) / max(len(lines), 1), _WIDEST_KEY)
+    each = min((frame.right - _LEFT) / max(len(lines), 1), _WIDEST_KEY)
     for place, line in enumerate(lines):
-        x, y = frame.left + place * each, frame.height - 6
+        x, y = _LEFT + place * each, frame.height - 6
         if line.dots:
             shapes.append(f'<circle class="dot {line.kind}" cx="{x + 9:.1f}" cy="{y - 4}" r="5.5"/>')
         else:
@@ -284,7 +279,7 @@ def _rules(frame: _Frame, rules: Sequence[Rule]) -> list[str]:
     for rule in rules:
         if not rule.upright:
             y = frame.y(rule.at)
-            shapes.append(f'<path class="rule" d="M{frame.left} {y}H{frame.right}"/>')
+            shapes.append(f'<path class="rule" d="M{_LEFT} {y}H{frame.right}"/>')
             shapes.append(_text(frame.right, y - 5, rule.label, anchor="end"))
             continue
         x = frame.x(rule.at)

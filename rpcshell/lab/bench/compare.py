@@ -84,40 +84,35 @@ def _fastest(working: Sequence[Contestant]) -> str:
     names = f"{', '.join(one.name for one in [first, *level[:-1]])} and {level[-1].name}"
     apart = max(_lead(first, one) for one in level)
     most = max(_rate_noise(first, one) or 0.0 for one in level)
-    loud = most > _LOUD and apart > _LOUD / 2 and _are_comparable(working)
+    loud = most > _LOUD and apart > _LOUD / 2 and _are_comparable(first, others)
     more = " More and longer rounds would tell them apart." if loud else ""
     return f"{names} are level in calls/s: {share(apart)} apart, within the noise of {share(most)}.{more}"
 
 
 def _advice(working: Sequence[Contestant], *, kept_up: bool) -> str:
     """Which to take, and why, or what would tell, in a sentence."""
-    if not _are_comparable(working):
+    fastest, *others = sorted(working, key=lambda one: -one.whole.rate)
+    if not _are_comparable(fastest, others):
         return "These rounds do not tell which to take: more and longer ones would (--rounds 5 -d 5), on a quiet host."
-    fastest = max(working, key=lambda one: one.whole.rate)
     level = [one for one in working if kept_up or _is_level(_lead(fastest, one), _rate_noise(fastest, one))]
     quickest = min(level, key=lambda one: one.p99)
-    quick = [one for one in level if _is_level(_behind(one, quickest), _p99_noise(quickest, one))]
+    quick = [one for one in level if _is_level(_excess(one.p99, quickest.p99), _p99_noise(quickest, one))]
     # Of those that are equally fast, the one with the least memory.
     taken = min(quick, key=_memory)
     server = taken.whole.server
     workers = "" if server is None else f" with {count_of(server.workers, 'worker')}"
     if len(level) == 1:
         return f"Take {taken.name}{workers}: it answers the most calls/s."
-    others = " and ".join(one.name for one in level if one is not taken)
-    rate = "it keeps up as all do" if kept_up else f"it answers as many calls/s as {others}"
+    names = " and ".join(one.name for one in level if one is not taken)
+    rate = "it keeps up as all do" if kept_up else f"it answers as many calls/s as {names}"
     if len(quick) == 1:
         return f"Take {taken.name}{workers}: {rate}, and has the lowest p99."
     return f"Take {taken.name}{workers}: {rate}, and takes the least memory of those that are as quick."
 
 
-def _are_comparable(working: Sequence[Contestant]) -> bool:
+def _are_comparable(fastest: Contestant, others: Sequence[Contestant]) -> bool:
     """Whether it can be told what of the rates of all is more than noise."""
-    fastest = max(working, key=lambda one: one.whole.rate)
-    return all(one is fastest or _rate_noise(fastest, one) is not None for one in working)
-
-
-def _behind(one: Contestant, first: Contestant) -> float:
-    return one.p99 / first.p99 - 1 if first.p99 else 0.0
+    return all(_rate_noise(fastest, one) is not None for one in others)
 
 
 def _is_level(lead: float, allowed: float | None) -> bool:
@@ -130,20 +125,24 @@ def _memory(one: Contestant) -> float:
 
 
 def _p99_noise(one: Contestant, other: Contestant) -> float | None:
-    return _noise_of_rounds(one, other)(one.p99s, other.p99s)
+    return _noise_of(one, other)(one.p99s, other.p99s)
 
 
 def _rate_noise(one: Contestant, other: Contestant) -> float | None:
-    return _noise_of_rounds(one, other)(one.rates, other.rates)
+    return _noise_of(one, other)(one.rates, other.rates)
 
 
-def _noise_of_rounds(one: Contestant, other: Contestant) -> Callable[[Sequence[float], Sequence[float]], float | None]:
+def _noise_of(one: Contestant, other: Contestant) -> Callable[[Sequence[float], Sequence[float]], float | None]:
     """How to tell noise: rounds took turns, parts of single runs did not."""
     return paired_noise if one.rounds == other.rounds > 1 else noise
 
 
 def _lead(first: Contestant, other: Contestant) -> float:
-    return first.whole.rate / other.whole.rate - 1 if other.whole.rate else 0.0
+    return _excess(first.whole.rate, other.whole.rate)
+
+
+def _excess(value: float, base: float) -> float:
+    return value / base - 1 if base else 0.0
 
 
 def _more(lead: float) -> str:
@@ -152,9 +151,8 @@ def _more(lead: float) -> str:
 
 def _quickest(working: Sequence[Contestant], rate: float | None) -> str:
     """Whose slowest calls are the fastest."""
-    first, *others = sorted(working, key=lambda one: one.p99)
-    second = others[0]
-    allowed = _noise_of_rounds(first, second)(first.p99s, second.p99s)
+    first, second = sorted(working, key=lambda one: one.p99)[:2]
+    allowed = _p99_noise(first, second)
     both = f"{first.name} {latency(first.p99)}, {second.name} {latency(second.p99)}"
     begin = "" if rate is None else f"All keep up with {per_second(rate)} calls/s. "
     if allowed is None:
@@ -183,43 +181,27 @@ def _against(run: Run, earlier: Sequence[Run]) -> str:
             f"Against the last run of this call ({when}): {share(run.failed)} of the calls went wrong, "
             f"{share(last.failed)} then. Their rates and latencies do not compare."
         )
-    lately = [*earlier[-_LATELY:], run]
-    rate = _judge(
-        "calls/s",
-        (per_second(last.rate), per_second(run.rate)),
-        (last.rate, run.rate),
-        _allowed(last.rates, run.rates, [one.rate for one in lately]),
-        more_is_better=True,
-    )
-    p99 = _judge(
-        "p99",
-        (latency(last.p99), latency(run.p99)),
-        (last.p99, run.p99),
-        _allowed(last.p99s, run.p99s, [one.p99 for one in lately]),
-        more_is_better=False,
-    )
+    lately = earlier[-_LATELY:]
+    rates = _allowed(last.rates, run.rates, [one.rate for one in lately])
+    p99s = _allowed(last.p99s, run.p99s, [one.p99 for one in lately])
+    rate = f"calls/s {per_second(last.rate)} → {per_second(run.rate)} {_judged(last.rate, run.rate, rates)}"
+    p99 = f"p99 {latency(last.p99)} → {latency(run.p99)} {_judged(last.p99, run.p99, p99s, more_is_better=False)}"
     return f"Against the last run of this call ({when}): {rate}; {p99}."
 
 
-def _judge(
-    name: str, texts: tuple[str, str], values: tuple[float, float], allowed: float | None, *, more_is_better: bool
-) -> str:
-    before, now = values
-    change = now / before - 1 if before else 0.0
-    grown = f"{change + 1:,.1f} times" if change + 1 >= _TIMES else f"{change * 100:+.1f} %"
-    said = f"{name} {texts[0]} → {texts[1]} ({grown})"
+def _judged(before: float, now: float, allowed: float | None, *, more_is_better: bool = True) -> str:
+    change = _excess(now, before)
+    grown = f"({change + 1:,.1f} times)" if change + 1 >= _TIMES else f"({change * 100:+.1f} %)"
     if allowed is None:
-        return f"{said}, too short to tell from noise"
+        return f"{grown}, too short to tell from noise"
     if abs(now - before) <= allowed * (now + before) / 2:
-        return f"{said}, within the noise of {share(allowed)}"
-    return f"{said}, {'better' if (change > 0) == more_is_better else 'worse'} (noise {share(allowed)})"
+        return f"{grown}, within the noise of {share(allowed)}"
+    return f"{grown}, {'better' if (change > 0) == more_is_better else 'worse'} (noise {share(allowed)})"
 
 
 def _allowed(before: Sequence[float], now: Sequence[float], lately: Sequence[float]) -> float | None:
     """The share by which two runs may differ by chance, judged from their own parts and from run to run."""
-    within = noise(before, now)
-    between = _from_run_to_run(lately[:-1])
-    known = [allowed for allowed in (within, between) if allowed is not None]
+    known = [allowed for allowed in (noise(before, now), _from_run_to_run(lately)) if allowed is not None]
     return _audible(max(known)) if known else None
 
 

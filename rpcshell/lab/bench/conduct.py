@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from rpcshell.client.dialects.registry import has_trait
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
@@ -88,8 +88,12 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     except KeyboardInterrupt:
         raise Cancelled("cancelled: nothing was measured") from None
     _show(shell, measured, options)
-    if not shell.interactive:
-        _tell_by_exit_code(measured)
+    if shell.interactive:
+        return
+    if any(one.interrupted for one in measured):
+        raise Cancelled("interrupted: what there was by then was told")
+    if not any(one.answered_well for one in measured):
+        raise ShellError("no call went well")
 
 
 def _connections(shell: Shell, options: BenchOptions) -> int:
@@ -106,18 +110,14 @@ def _connections(shell: Shell, options: BenchOptions) -> int:
     return 1
 
 
-def _refuse_what_no_client_can(target: Target, options: BenchOptions) -> None:
-    if target.dialect and options.pipeline > 1:
-        raise UsageError(f"--pipeline is for rpcshell's own protocol, and {target} speaks {target.dialect}")
-    if isinstance(target, FleetTarget) and options.pipeline > 1:
-        raise UsageError(f"--pipeline is for a single server, and {target} is several", hint="-c makes more calls")
-
-
 def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
     target = shell.session.target
     if target is None:
         raise NotConnected
-    _refuse_what_no_client_can(target, options)
+    if target.dialect and options.pipeline > 1:
+        raise UsageError(f"--pipeline is for rpcshell's own protocol, and {target} speaks {target.dialect}")
+    if isinstance(target, FleetTarget) and options.pipeline > 1:
+        raise UsageError(f"--pipeline is for a single server, and {target} is several", hint="-c makes more calls")
     fleet = shell.session.fleet
     everywhere = [target] if fleet is None else [instance.target for instance in fleet.instances]
     if not options.yes_remote and not all(map(is_on_this_machine, everywhere)):
@@ -128,8 +128,6 @@ def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
 
 
 class _Runs:
-    """Makes the runs, one after the other."""
-
     def __init__(self, shell: Shell, plan: Plan, options: BenchOptions) -> None:
         self._shell = shell
         self._plan = plan
@@ -173,11 +171,10 @@ class _Runs:
             self._plan = replace(self._plan, connections=max(min(self._plan.connections, workers), 1))
 
     def _of_server(self, draw: Draw) -> Measurement:
-        try:
+        control = None
+        # It need not be one of this user's on this machine.
+        with contextlib.suppress(ShellError):
             control = self._shell.supervisor.control(timeout=1.0)
-        except ShellError:
-            # It is not one of this user's on this machine.
-            return self._measure(self._plan, None, draw)
         return self._measure(self._plan, control, draw)
 
     def _of_model(self, start: SpawnOptions, model: str, draw: Draw) -> Measurement:
@@ -225,19 +222,13 @@ class _Runs:
         whole = self._shell.session.target
         if whole is None or str(whole) != plan.target:
             return {}
-        said = Target.parse(plan.target, self._shell.session.book.dialects)
-        names = whole.__struct_fields__
-        return {name: value for name in names if (value := getattr(whole, name)) != getattr(said, name)}
+        said = asdict(Target.parse(plan.target, self._shell.session.book.dialects))
+        return {name: value for name, value in asdict(whole).items() if value != said[name]}
 
     def _title(self, name: str, number: int) -> str:
         rounds = self._options.rounds_to_run
-        parts = [
-            name,
-            f"round {number} of {rounds}" if rounds > 1 else "",
-            call_text(self._plan),
-            load_text(self._plan),
-        ]
-        return " · ".join(part for part in parts if part)
+        turn = f"round {number} of {rounds}" if rounds > 1 else ""
+        return " · ".join(filter(None, (name, turn, call_text(self._plan), load_text(self._plan))))
 
     @contextmanager
     def _progress(self) -> Iterator[Callable[[str], Draw]]:
@@ -291,7 +282,6 @@ def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool)
 
 
 def _spread(measured: list[Measurement]) -> str:
-    """How far the rounds are apart."""
     rates: dict[str, list[float]] = {}
     for one in measured:
         rates.setdefault(name_of(one), []).append(one.rate)
@@ -319,10 +309,3 @@ def _remember(shell: Shell, measured: Measurement, options: BenchOptions) -> Non
         shell.output.note(said)
     else:
         shell.output.pieces(wrapped([("", f"\n{said}\n")], _width(shell)), paged=False)
-
-
-def _tell_by_exit_code(measured: list[Measurement]) -> None:
-    if any(one.interrupted for one in measured):
-        raise Cancelled("interrupted: what there was by then was told")
-    if not any(one.answered_well for one in measured):
-        raise ShellError("no call went well")

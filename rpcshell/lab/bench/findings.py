@@ -5,9 +5,9 @@ That is what a figure means where it is easily missed: who waited, who was idle,
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rpcshell.lab.load.process import usable_cores
 from rpcshell.line.brief import brief
 from rpcshell.line.masking import mask_params, mask_secrets, mask_text
 from rpcshell.line.secrets import named_params
@@ -21,18 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.lab.bench.measurement import Measurement, Plan
+    from rpcshell.lab.load.messages import InstanceShare
 
 __all__ = [
-    "BenchFinding",
-    "call_text",
-    "examples_of",
-    "findings",
-    "length_text",
-    "load_text",
-    "name_of",
-    "server_text",
-    "target_text",
-]
+    "BenchFinding", "call_text", "examples_of", "findings", "length_text", "load_text", "name_of", "percentile_or_dash",
+    "server_text", "target_text",
+]  # fmt: skip
 
 _NEAR: Final = 0.85
 """Share of its processor time from which a load process has none to spare."""
@@ -87,6 +81,11 @@ def server_text(measurement: Measurement) -> str:
 def target_text(plan: Plan) -> str:
     """Where the calls went."""
     return visible(mask_secrets(plan.target))
+
+
+def percentile_or_dash(found: Measurement | InstanceShare, percent: float) -> str:
+    """A percentile of the latency, or a dash where no call was answered."""
+    return latency(Histogram(found.latency).percentile(percent)) if found.calls else "-"
 
 
 def name_of(measurement: Measurement) -> str:
@@ -224,7 +223,7 @@ def _shares(measurement: Measurement) -> Iterator[BenchFinding]:
 
 def _client(measurement: Measurement) -> Iterator[BenchFinding]:
     plan = measurement.plan
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     most = min(measurement.processes, cores)
     if not measurement.seconds or (plan.rate is not None and measurement.rate >= _REACHED * plan.rate):
         return

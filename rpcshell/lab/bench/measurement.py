@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from rpcshell.client.target import TlsFiles
-from rpcshell.lab.load.messages import InstanceShare
+from rpcshell.lab.load.messages import InstanceShare, Latencies
 from rpcshell.line.masking import mask_params, mask_secrets, mask_text
 from rpcshell.line.secrets import named_params
 from rpcshell.view.histogram import Histogram
@@ -23,12 +24,11 @@ _ERROR_REPLY: Final = "error "
 
 _PERCENTILES: Final = (50, 75, 90, 95, 99, 99.9)
 
-
 _Key = TypeVar("_Key", int, str)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A benchmark."""
+    """A benchmark; what a `Task` has too means the same here, for all load processes together."""
 
     target: str
     method: str
@@ -38,60 +38,40 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: int = 8
     seconds: float | None = 10.0
-    """How long new calls are begun; None for no limit."""
-
     calls: int | None = None
-    """How many calls are begun; None for no limit."""
-
     rate: float | None = None
-    """Calls a second to begin, whatever becomes of those before (open loop); None to call again when answered."""
-
     pipeline: int = 1
-    """Calls at once on a connection, at most."""
-
     processes: int | None = None
     """How many make the load; None for a number that suits."""
 
     timeout: float = 10.0
-    """Seconds after which a call without a reply is given up."""
-
     plain: bool = False
-    """Whether requests carry only a method and its params."""
-
     idempotent: bool = False
-    """Whether the server has said that a call may be made twice."""
-
     tls: TlsFiles = TlsFiles()
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in a part of a run; times are in seconds."""
+    """What happened in a part of a run; times are in seconds, calls and problems those of a `Measurement`."""
 
     seconds: float
     """When it ended, since the beginning."""
 
     length: float
     calls: int
-    """Calls that were answered, errors included."""
-
     problems: int
-    """Calls that went wrong."""
-
     p50: float
     p99: float
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run is."""
+    """How far a run is: what came of it since the beginning, and how fast it was lately."""
 
     seconds: float
     calls: int
     problems: int
     rate: float
-    """Calls a second lately."""
-
     p99: float
-    """Of lately, in seconds."""
+    """In seconds."""
 
     share: float
     """How much of the run is over, from 0 to 1."""
@@ -131,9 +111,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     """Calls that were answered, errors included."""
 
-    latency: dict[int, int]
-    """How many of them took how long, by bucket of a `Histogram`."""
-
+    latency: Latencies
     problems: dict[str, int]
     """Calls that went wrong, by what went wrong."""
 
@@ -142,7 +120,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     timeline: list[Interval]
     workers: dict[int, int]
-    """Calls by the worker that answered; empty where that is not told."""
+    """Calls by who answered them; empty where that is not told."""
 
     bytes_in: int
     bytes_out: int
@@ -179,27 +157,23 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def attempts(self) -> int:
         """Calls that were begun and came to an end: answered, or lost."""
-        lost = sum(count for kind, count in self.problems.items() if not kind.startswith(_ERROR_REPLY))
-        return self.calls + lost
+        return self.answered_well + self.failed
 
     def calls_by_worker(self) -> dict[int, int]:
         """The same as `workers`, with those that are known to be there and answered none."""
         told, server = self.workers, self.server
-        if not told:
-            return {}
         # Workers are numbered from 1; one that came for another has another number, and both are there.
-        all_known = server is not None and not server.died and max(told) <= server.workers
-        known = range(1, server.workers + 1) if server is not None and all_known else ()
-        return dict(sorted({**dict.fromkeys(known, 0), **told}.items()))
+        if not told or server is None or server.died or max(told) > server.workers:
+            return dict(sorted(told.items()))
+        return dict.fromkeys(range(1, server.workers + 1), 0) | told
 
 
 def summed(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
     """Counts of several runs, or of several parts of one, put together."""
-    total: dict[_Key, int] = {}
+    total: Counter[_Key] = Counter()
     for part in counts:
-        for key, count in part.items():
-            total[key] = total.get(key, 0) + count
-    return total
+        total.update(part)
+    return dict(total)
 
 
 def shares_summed(parts: Iterable[Mapping[str, InstanceShare]]) -> dict[str, InstanceShare]:

@@ -20,10 +20,6 @@ _SECONDS: Final = 5.0
 _SECONDS_A_ROUND: Final = 2.0
 _ROUNDS: Final = 3
 _CONNECTIONS: Final = 8
-_MOST_CONNECTIONS: Final = 10_000
-_DEEPEST: Final = 1024
-_FASTEST: Final = 1_000_000
-_ALL: Final = "all"
 
 _T = TypeVar("_T")
 
@@ -44,7 +40,7 @@ class _Models(_NamesType):
         """Read them."""
         if not isinstance(value, str):
             return tuple(value)
-        names = tuple(MODELS) if value == _ALL else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        names = tuple(MODELS) if value == "all" else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
         for name in names:
             if name not in MODELS:
                 self.fail(f"{name!r} is no worker model: there are {', '.join(MODELS)}, and all for all", param, ctx)
@@ -52,27 +48,15 @@ class _Models(_NamesType):
 
 
 class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for; None is for what suits."""
+    """What was asked for, as the options' help has it; None is for what suits."""
 
     connections: int | None = None
-    """How many; None for 8, or for what the workers of model sync can serve."""
-
     seconds: float | None = None
-    """How long calls are begun."""
-
     calls: int | None = None
-    """How many calls are begun."""
-
     rate: float | None = None
-    """Calls a second to begin; None for a closed loop."""
-
     pipeline: int = 1
-    """Calls at once on a connection."""
-
     models: tuple[str, ...] = ()
     workers: int | None = None
-    """How many each model has; None for as many as the running server."""
-
     rounds: int | None = None
     processes: int | None = None
     compare: bool = False
@@ -83,11 +67,7 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the servers of the models serve where none runs that says it."""
 
     def check(self) -> None:
-        """See whether they make sense together.
-
-        Raises:
-            UsageError: They do not.
-        """
+        """Raise a UsageError unless they make sense together."""
         if self.workers is not None and not self.models:
             raise UsageError(
                 "--workers is for the servers that --models starts", hint=":scale N changes the running one"
@@ -121,7 +101,7 @@ _OPTIONS: Final = (
     click.option(
         "-c",
         "--connections",
-        type=click.IntRange(1, _MOST_CONNECTIONS),
+        type=click.IntRange(1, 10_000),
         metavar="CONNS",
         help=f"How many connections; {_CONNECTIONS}, but no more than workers of model sync.",
     ),
@@ -136,14 +116,14 @@ _OPTIONS: Final = (
     click.option(
         "-r",
         "--rate",
-        type=click.FloatRange(0, _FASTEST, min_open=True),
+        type=click.FloatRange(0, 1_000_000, min_open=True),
         metavar="R",
         help="Calls a second to begin, whatever becomes of those before; else each waits for the one before.",
     ),
     click.option(
         "-p",
         "--pipeline",
-        type=click.IntRange(1, _DEEPEST),
+        type=click.IntRange(1, 1024),
         metavar="D",
         default=1,
         help="How many calls at once on a connection; 1.",

@@ -10,19 +10,11 @@ import hashlib
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench import charts, page_tables
 from rpcshell.lab.bench.compare import ahead
-from rpcshell.lab.bench.findings import (
-    BenchFinding,
-    call_text,
-    findings,
-    length_text,
-    load_text,
-    server_text,
-    target_text,
-)
+from rpcshell.lab.bench.findings import call_text, findings, length_text, load_text, server_text, target_text
 from rpcshell.lab.bench.measurement import as_json
 from rpcshell.lab.bench.rounds import side_by_side
 from rpcshell.version import __version__
@@ -32,13 +24,20 @@ from rpcshell.view.units import a_call, latency, number, per_second, share, size
 from rpcwire import encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rpcshell.lab.bench.charts import Scale
+    from rpcshell.lab.bench.findings import BenchFinding
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
 __all__ = ["html", "write"]
+
+_FOOTER: Final = (
+    "<footer>\n<p>Latency counts from when a call was sent, or at a given rate from when it was due, to its reply; "
+    "errors that were answered count too. Percentiles are exact to 1 %. All data is in this file as JSON, in the "
+    f"element <code>#data</code>.</p>\n<p>Made by rpcshell {escape(__version__)}.</p>\n</footer>"
+)
 
 
 def write(measurements: Sequence[Measurement], path: Path) -> None:
@@ -71,7 +70,7 @@ def html(measurements: Sequence[Measurement]) -> str:
             '<main id="main" tabindex="-1">',
             *_main(runs),
             "</main>",
-            *_footer(),
+            _FOOTER,
             f'<script type="application/json" id="data">{_data(measurements)}</script>',
             "</body>\n</html>\n",
         ]
@@ -97,22 +96,24 @@ def _main(runs: Sequence[Contestant]) -> Iterator[str]:
         (only,) = runs
         yield _tiles(only.whole)
         yield _list(findings(only.whole))
-        yield from _charts(only.whole, charts.scale_of([only.whole]), "run")
+        charted = _charts(only.whole, charts.scale_of([only.whole]), "run")
+        yield _section("charts", "Charts", "charts", charted)
     else:
         yield _list(ahead(runs))
-        yield from _beside(runs)
+        yield _section("beside", "Side by side", "charts", _beside(runs))
         scale = charts.scale_of([run.whole for run in runs])
         for place, run in enumerate(runs):
-            yield f'<section aria-labelledby="run{place}">\n<h2 id="run{place}">{escape(run.name)}</h2>'
-            yield from _charts(run.whole, scale, f"run{place}", alone=False)
-            yield "</section>"
-    yield '<section aria-labelledby="figures">\n<h2 id="figures">Every figure</h2>'
-    yield f'<div class="panel">{page_tables.figures_table(runs)}</div>'
+            charted = _charts(run.whole, scale, f"run{place}", alone=False)
+            yield _section(f"run{place}", run.name, "charts", charted)
+    yield _section("figures", "Every figure", "panel", [page_tables.figures_table(runs)])
     wrong = [page_tables.errors_table(run.whole, run.name if len(runs) > 1 else "") for run in runs]
     if any(wrong):
-        yield '</section>\n<section aria-labelledby="errors">\n<h2 id="errors">Errors</h2>\n<div class="panel">'
-        yield "\n".join(wrong) + "</div>"
-    yield "</section>"
+        yield _section("errors", "Errors", "panel", wrong)
+
+
+def _section(name: str, title: str, kind: str, parts: Iterable[str]) -> str:
+    head = f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(title)}</h2>'
+    return "\n".join([head, f'<div class="{kind}">', *parts, "</div>\n</section>"])
 
 
 def _tiles(measurement: Measurement) -> str:
@@ -121,8 +122,7 @@ def _tiles(measurement: Measurement) -> str:
     if measurement.latency:
         tiles += [(f"p{percent:g}", latency(histogram.percentile(percent)), "") for percent in (50.0, 99.0, 99.9)]
         tiles.append(("slowest", latency(histogram.largest), ""))
-    failed = measurement.failed
-    if failed:
+    if failed := measurement.failed:
         tiles.append((f"went wrong, {share(failed / measurement.attempts)}", number(failed), "wrong"))
     else:
         tiles.append(("went wrong", "0", ""))
@@ -144,7 +144,6 @@ def _list(found: Sequence[BenchFinding]) -> str:
 
 
 def _beside(runs: Sequence[Contestant]) -> Iterator[str]:
-    yield '<section aria-labelledby="beside">\n<h2 id="beside">Side by side</h2>\n<div class="charts">'
     yield _figure(
         "Calls a second",
         "A thin line goes from the slowest round, or part of the only one, to the fastest.",
@@ -159,14 +158,9 @@ def _beside(runs: Sequence[Contestant]) -> Iterator[str]:
             charts.percentile_chart("percentiles", [(run.name, run.whole) for run in answered]),
             page_tables.percentile_table(answered),
         )
-    yield "</div>\n</section>"
 
 
 def _charts(measurement: Measurement, scale: Scale, name: str, *, alone: bool = True) -> Iterator[str]:
-    """The charts of a run, each with its numbers."""
-    if alone:
-        yield '<section aria-labelledby="charts">\n<h2 id="charts">Charts</h2>'
-    yield '<div class="charts">'
     if measurement.latency:
         yield _figure(
             "Latency distribution",
@@ -199,22 +193,12 @@ def _charts(measurement: Measurement, scale: Scale, name: str, *, alone: bool = 
             page_tables.workers_table(measurement),
         )
     yield page_tables.instances_table(measurement)
-    yield "</div>" + ("\n</section>" if alone else "")
 
 
 def _figure(title: str, about: str, drawing: str, numbers: str = "") -> str:
     details = f"<details><summary>The numbers</summary>{numbers}</details>" if numbers else ""
     caption = f"<figcaption><h3>{escape(title)}</h3><p>{escape(about)}</p></figcaption>"
     return f"<figure>\n{caption}\n{drawing}\n{details}</figure>"
-
-
-def _footer() -> Iterator[str]:
-    yield "<footer>"
-    yield (
-        "<p>Latency counts from when a call was sent, or at a given rate from when it was due, to its reply; errors "
-        "that were answered count too. Percentiles are exact to 1 %. All data is in this file as JSON, in the element "
-        f"<code>#data</code>.</p>\n<p>Made by rpcshell {escape(__version__)}.</p>\n</footer>"
-    )
 
 
 def _data(measurements: Sequence[Measurement]) -> str:

@@ -7,112 +7,37 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.charts import points_of
-from rpcshell.lab.bench.findings import examples_of, target_text
+from rpcshell.lab.bench.findings import examples_of, percentile_or_dash, target_text
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import a_call, count_of, in_seconds, latency, number, per_second, share, size, size_or_dash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rpcshell.lab.bench.measurement import Measurement
+    from rpcshell.lab.bench.measurement import Measurement, ServerUse
     from rpcshell.lab.bench.rounds import Contestant
 
+    CellText = Callable[[Measurement], str]
+
 __all__ = [
-    "errors_table",
-    "figures_table",
-    "instances_table",
-    "latency_table",
-    "percentile_table",
-    "time_table",
+    "errors_table", "figures_table", "instances_table", "latency_table", "percentile_table", "time_table",
     "workers_table",
-]
+]  # fmt: skip
 
 _STEPS: Final = 32
 _PERCENTILES: Final = (0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 99.999, 100.0)
-_SHOWN: Final = (50.0, 75.0, 90.0, 99.0, 99.9)
 
 
-class _Row(NamedTuple):
-    label: str
-    cells: list[str]
+def _of_server(text: Callable[[ServerUse], str]) -> CellText:
+    return lambda run: "-" if run.server is None else text(run.server)
 
 
-def figures_table(contestants: Sequence[Contestant]) -> str:
-    """All figures of the runs, a column for each."""
-    runs = [one.whole for one in contestants]
-    groups = [
-        ("What was asked for", list(_asked(runs))),
-        ("Calls", list(_calls(runs))),
-        ("Latency", list(_latencies(runs))),
-        ("Server", list(_servers(runs))),
-        ("Load", list(_loads(runs))),
-    ]
-    head = "".join(f'<th scope="col">{escape(one.name)}</th>' for one in contestants)
-    body = []
-    for title, rows in groups:
-        if rows:
-            wide = len(contestants) + 1
-            body.append(f'<tr><th class="group" scope="rowgroup" colspan="{wide}">{escape(title)}</th></tr>')
-        for row in rows:
-            cells = "".join(f"<td>{escape(cell)}</td>" for cell in row.cells)
-            body.append(f'<tr><th scope="row">{escape(row.label)}</th>{cells}</tr>')
-    return _table("Every figure", f"<td></td>{head}", "".join(body), kind="main told")
-
-
-def _asked(runs: Sequence[Measurement]) -> Iterator[_Row]:
-    yield _Row("target", [target_text(one.plan) for one in runs])
-    yield _Row("connections", [number(one.plan.connections) for one in runs])
-    yield _Row("calls at once on a connection", [number(one.plan.pipeline) for one in runs])
-    yield _Row("rate", [f"{per_second(one.plan.rate)} calls/s" if one.plan.rate else "closed loop" for one in runs])
-    yield _Row("began", [datetime.fromtimestamp(one.began, UTC).strftime("%H:%M:%S UTC") for one in runs])
-    yield _Row("lasted", [f"{in_seconds(one.seconds, 2)}{' (stopped)' if one.interrupted else ''}" for one in runs])
-
-
-def _calls(runs: Sequence[Measurement]) -> Iterator[_Row]:
-    yield _Row("calls a second", [per_second(one.rate) for one in runs])
-    yield _Row("answered", [number(one.calls) for one in runs])
-    yield _Row("went wrong", [_with_share(one.failed, one.attempts) for one in runs])
-    yield _Row("due and never sent", [_with_share(one.unsent, one.attempts + one.unsent) for one in runs])
-    yield _Row("request", [_each(one.bytes_out, one.attempts) for one in runs])
-    yield _Row("reply", [_each(one.bytes_in, one.calls) for one in runs])
-
-
-def _latencies(runs: Sequence[Measurement]) -> Iterator[_Row]:
-    histograms = [Histogram(one.latency) for one in runs]
-    for percent in _SHOWN:
-        yield _Row(f"p{percent:g}", [latency(one.percentile(percent)) for one in histograms])
-    yield _Row("slowest", [latency(one.largest) for one in histograms])
-    yield _Row("mean", [latency(one.mean) for one in histograms])
-
-
-def _servers(runs: Sequence[Measurement]) -> Iterator[_Row]:
-    servers = [one.server for one in runs]
-    if not any(servers):
-        return
-    yield _Row("model", ["-" if one is None else visible(one.model) for one in servers])
-    yield _Row("workers", ["-" if one is None else number(one.workers) for one in servers])
-    yield _Row(
-        "processor time a call",
-        ["-" if one.server is None else a_call(one.server.cpu, one.calls) for one in runs],
-    )
-    yield _Row(
-        "processor cores in use",
-        ["-" if one.server is None else _cores(one.server.cpu, one.seconds) for one in runs],
-    )
-    yield _Row("memory at the end (PSS)", [size_or_dash(None if one is None else one.memory) for one in servers])
-    yield _Row("workers that died", ["-" if one is None else number(one.died) for one in servers])
-    yield _Row("calls lost with them", ["-" if one is None else number(one.lost) for one in servers])
-    yield _Row("most connections in the queue", ["-" if one is None else number(one.waiting) for one in servers])
-
-
-def _loads(runs: Sequence[Measurement]) -> Iterator[_Row]:
-    yield _Row("load processes", [number(one.processes) for one in runs])
-    yield _Row("processor time a call", [a_call(one.client_cpu, one.calls) for one in runs])
-    yield _Row("processor cores in use", [_cores(one.client_cpu, one.seconds) for one in runs])
+def _percentile(percent: float) -> CellText:
+    return lambda run: latency(Histogram(run.latency).percentile(percent))
 
 
 def _with_share(count: int, whole: int) -> str:
@@ -123,8 +48,61 @@ def _each(total: int, count: int) -> str:
     return size(round(total / count)) if count else "-"
 
 
-def _cores(seconds: float, length: float) -> str:
-    return f"{seconds / length:.2f}" if length else "-"
+def _cores(seconds: float, run: Measurement) -> str:
+    return f"{seconds / run.seconds:.2f}" if run.seconds else "-"
+
+
+_FIGURES: Final[dict[str, dict[str, CellText]]] = {
+    "What was asked for": {
+        "target": lambda run: target_text(run.plan),
+        "connections": lambda run: number(run.plan.connections),
+        "calls at once on a connection": lambda run: number(run.plan.pipeline),
+        "rate": lambda run: f"{per_second(run.plan.rate)} calls/s" if run.plan.rate else "closed loop",
+        "began": lambda run: f"{datetime.fromtimestamp(run.began, UTC):%H:%M:%S} UTC",
+        "lasted": lambda run: f"{in_seconds(run.seconds, 2)}{' (stopped)' if run.interrupted else ''}",
+    },
+    "Calls": {
+        "calls a second": lambda run: per_second(run.rate),
+        "answered": lambda run: number(run.calls),
+        "went wrong": lambda run: _with_share(run.failed, run.attempts),
+        "due and never sent": lambda run: _with_share(run.unsent, run.attempts + run.unsent),
+        "request": lambda run: _each(run.bytes_out, run.attempts),
+        "reply": lambda run: _each(run.bytes_in, run.calls),
+    },
+    "Latency": {
+        **{f"p{percent:g}": _percentile(percent) for percent in (50.0, 75.0, 90.0, 99.0, 99.9)},
+        "slowest": lambda run: latency(Histogram(run.latency).largest),
+        "mean": lambda run: latency(Histogram(run.latency).mean),
+    },
+    "Server": {
+        "model": _of_server(lambda server: visible(server.model)),
+        "workers": _of_server(lambda server: number(server.workers)),
+        "processor time a call": lambda run: "-" if run.server is None else a_call(run.server.cpu, run.calls),
+        "processor cores in use": lambda run: "-" if run.server is None else _cores(run.server.cpu, run),
+        "memory at the end (PSS)": _of_server(lambda server: size_or_dash(server.memory)),
+        "workers that died": _of_server(lambda server: number(server.died)),
+        "calls lost with them": _of_server(lambda server: number(server.lost)),
+        "most connections in the queue": _of_server(lambda server: number(server.waiting)),
+    },
+    "Load": {
+        "load processes": lambda run: number(run.processes),
+        "processor time a call": lambda run: a_call(run.client_cpu, run.calls),
+        "processor cores in use": lambda run: _cores(run.client_cpu, run),
+    },
+}
+
+
+def figures_table(contestants: Sequence[Contestant]) -> str:
+    """All figures of the runs, a column for each."""
+    runs = [one.whole for one in contestants]
+    body = []
+    for title, figures in _FIGURES.items():
+        if title == "Server" and not any(run.server for run in runs):
+            continue
+        body.append(f'<tr><th class="group" scope="rowgroup" colspan="{len(runs) + 1}">{escape(title)}</th></tr>')
+        body += [_row(label, map(text, runs)) for label, text in figures.items()]
+    head = "".join(f'<th scope="col">{escape(one.name)}</th>' for one in contestants)
+    return _scrolling("Every figure", f"<td></td>{head}", "".join(body), kind="main told")
 
 
 def latency_table(measurement: Measurement) -> str:
@@ -135,61 +113,59 @@ def latency_table(measurement: Measurement) -> str:
     for step in histogram.steps(_STEPS):
         seen += step.calls
         if step.calls:
-            rows.append(
-                _Row(
-                    f"{latency(step.lower)} to {latency(step.upper)}",
-                    [number(round(step.calls)), share(step.calls / histogram.count), share(seen / histogram.count)],
-                )
-            )
-    return _rows("Calls by latency", ("latency", "calls", "share", "so far"), rows)
+            span = f"{latency(step.lower)} to {latency(step.upper)}"
+            shares = share(step.calls / histogram.count), share(seen / histogram.count)
+            rows.append([span, number(round(step.calls)), *shares])
+    return _table("Calls by latency", ("latency", "calls", "share", "so far"), rows)
 
 
 def percentile_table(contestants: Sequence[Contestant]) -> str:
     """Percentiles of the latency, a column for each run."""
     histograms = [Histogram(one.whole.latency) for one in contestants]
-    rows = [
-        _Row(f"{percent:g} %", [latency(one.percentile(percent)) for one in histograms]) for percent in _PERCENTILES
-    ]
-    return _rows("Latency by percentile", ("at most", *(one.name for one in contestants)), rows)
+    rows = [[f"{percent:g} %", *(latency(one.percentile(percent)) for one in histograms)] for percent in _PERCENTILES]
+    return _table("Latency by percentile", ("at most", *(one.name for one in contestants)), rows)
 
 
 def time_table(measurement: Measurement) -> str:
     """What happened when."""
     rows = [
-        _Row(
-            f"{in_seconds(one.seconds, 2)}",
-            [
-                per_second(one.calls / one.length),
-                number(one.calls),
-                number(one.problems),
-                latency(one.p50) if one.calls else "-",
-                latency(one.p99) if one.calls else "-",
-            ],
-        )
+        [
+            in_seconds(one.seconds, 2),
+            per_second(one.calls / one.length),
+            number(one.calls),
+            number(one.problems),
+            latency(one.p50) if one.calls else "-",
+            latency(one.p99) if one.calls else "-",
+        ]
         for one in points_of(measurement)
     ]
-    return _rows("Over time", ("until", "calls/s", "calls", "went wrong", "p50", "p99"), rows)
+    return _table("Over time", ("until", "calls/s", "calls", "went wrong", "p50", "p99"), rows)
 
 
 def workers_table(measurement: Measurement) -> str:
     """Which worker answered how many calls."""
     calls = measurement.calls_by_worker()
     whole = sum(calls.values())
-    rows = [_Row(str(worker), [number(count), share(count / whole)]) for worker, count in calls.items()]
-    return _rows(f"Calls of {count_of(len(calls), 'worker')}", ("worker", "calls", "share"), rows)
+    rows = [[str(worker), number(count), share(count / whole)] for worker, count in calls.items()]
+    return _table(f"Calls of {count_of(len(calls), 'worker')}", ("worker", "calls", "share"), rows)
 
 
 def instances_table(measurement: Measurement) -> str:
     """What came of the calls at each instance of a fleet; nothing where there is a single server."""
-    rows = []
-    for name, found in measurement.instances.items():
-        histogram = Histogram(found.latency)
-        slow = [latency(histogram.percentile(percent)) if found.calls else "-" for percent in (50.0, 99.0)]
-        shared = share(found.calls / (measurement.calls or 1))
-        counted = [number(found.calls), shared, *slow, number(found.failed), number(found.lost)]
-        rows.append(_Row(visible(name), counted))
+    rows = [
+        [
+            visible(name),
+            number(found.calls),
+            share(found.calls / (measurement.calls or 1)),
+            percentile_or_dash(found, 50.0),
+            percentile_or_dash(found, 99.0),
+            number(found.failed),
+            number(found.lost),
+        ]
+        for name, found in measurement.instances.items()
+    ]
     titles = ("instance", "calls", "share", "p50", "p99", "attempts that failed", "calls lost")
-    return _rows(f"Calls of {count_of(len(rows), 'instance')}", titles, rows) if rows else ""
+    return _table(f"Calls of {count_of(len(rows), 'instance')}", titles, rows) if rows else ""
 
 
 def errors_table(measurement: Measurement, name: str) -> str:
@@ -202,19 +178,19 @@ def errors_table(measurement: Measurement, name: str) -> str:
         for kind, count, said in found
     )
     head = '<th scope="col">what</th><th scope="col">calls</th><th class="text" scope="col">the first one said</th>'
-    return _table(f"What went wrong{f', {name}' if name else ''}", head, body, kind="main")
+    return _scrolling(f"What went wrong{f', {name}' if name else ''}", head, body, kind="main")
 
 
-def _rows(caption: str, titles: Iterable[str], rows: Iterable[_Row]) -> str:
+def _table(caption: str, titles: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row.label)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row.cells)}</tr>'
-        for row in rows
-    )
-    return _table(caption, head, body)
+    return _scrolling(caption, head, "".join(_row(label, cells) for label, *cells in rows))
 
 
-def _table(caption: str, head: str, body: str, kind: str = "") -> str:
+def _row(label: str, cells: Iterable[str]) -> str:
+    return f'<tr><th scope="row">{escape(label)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+
+
+def _scrolling(caption: str, head: str, body: str, kind: str = "") -> str:
     """A table that scrolls by itself where it is too wide, with the keyboard too."""
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="{kind}">'

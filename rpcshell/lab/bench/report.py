@@ -17,6 +17,7 @@ from rpcshell.lab.bench.findings import (
     findings,
     length_text,
     load_text,
+    percentile_or_dash,
     server_text,
     target_text,
 )
@@ -42,7 +43,7 @@ from rpcshell.view.units import (
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
     from rpcshell.lab.bench.findings import BenchFinding
@@ -54,10 +55,10 @@ __all__ = ["comparison_pieces", "pieces"]
 _PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 """What is told of latencies, beside the largest."""
 
-TITLE: Final = "class:out"
-FAINT: Final = "class:footer"
-WRONG: Final = "class:error"
-SERIOUS: Final = "class:top.high"
+_TITLE: Final = "class:out"
+_FAINT: Final = "class:footer"
+_WRONG: Final = "class:error"
+_SERIOUS: Final = "class:top.high"
 
 _SPARE: Final = ("pss", "p99.9", "cpu a call", "p50", "errors", "p99")
 """Columns that are left out where the screen is too narrow."""
@@ -76,16 +77,14 @@ _NARROWEST_PLOT: Final = 40
 _PLOT_HEIGHT: Final = 10
 _PLOT_LABEL: Final = 6
 _FEWEST_INTERVALS: Final = 4
-_HALVES: Final = 2
-"""Marks in a column of the terminal."""
 
 
 def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
     """The report of a run as styled text, which ends in a newline."""
     width = max(width, _NARROWEST)
-    yield TITLE, cut(call_text(measurement.plan), width) + "\n"
+    yield _TITLE, cut(call_text(measurement.plan), width) + "\n"
     about = [load_text(measurement.plan), server_text(measurement), target_text(measurement.plan)]
-    yield from _lines(FAINT, " · ".join(part for part in about if part), width)
+    yield from _lines(_FAINT, " · ".join(part for part in about if part), width)
     yield "", "\n"
     yield from _figures(measurement, width)
     yield from _workers(measurement, width)
@@ -102,13 +101,12 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
     differing = len({one.whole.server.workers for one in contestants if one.whole.server is not None}) > 1
     rows = []
     for name, whole, *_ in contestants:
-        histogram, server = Histogram(whole.latency), whole.server
+        server = whole.server
         row: dict[str, object] = {"model": name}
         if differing:
             row["workers"] = Figure("-" if server is None else number(server.workers))
         row["calls/s"] = Figure(per_second(whole.rate))
-        for percent in (50.0, 99.0, 99.9):
-            row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if whole.calls else "-")
+        row |= {f"p{percent:g}": Figure(percentile_or_dash(whole, percent)) for percent in (50.0, 99.0, 99.9)}
         row["cpu a call"] = Figure("-" if server is None else a_call(server.cpu, whole.calls))
         row["pss"] = Figure(size_or_dash(None if server is None else server.memory))
         if wrong:
@@ -125,17 +123,15 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
 
 
 def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
-    """The figures, a line of each kind."""
     rate = f"{per_second(measurement.rate)} calls/s"
     yield from _row("rate", [(NUMBER, rate), ("", length_text(measurement))], width)
     histogram = Histogram(measurement.latency)
     if measurement.calls:
         percentiles = [f"p{percent:g} {latency(histogram.percentile(percent))}" for percent in _PERCENTILES]
         yield from _row("latency", [("", part) for part in [*percentiles, f"max {latency(histogram.largest)}"]], width)
-    problems = examples_of(measurement)
-    if problems:
+    if problems := examples_of(measurement):
         whole = f"{number(measurement.failed)} ({share(measurement.failed / measurement.attempts)})"
-        yield from _row("errors", [(WRONG, whole)], width)
+        yield from _row("errors", [(_WRONG, whole)], width)
         for kind, count, said in problems:
             told = f"{kind} ({number(count)})" + (f": {said}" if said else "")
             yield "", " " * _LABEL + cut(told, width - _LABEL) + "\n"
@@ -157,7 +153,7 @@ def _time_of(seconds: float, measurement: Measurement) -> list[Fragment]:
 
 def _row(label: str, parts: Sequence[Fragment], width: int) -> Iterator[Fragment]:
     """A label and what belongs to it, on as many lines as that takes."""
-    yield FAINT, label.ljust(_LABEL)
+    yield _FAINT, label.ljust(_LABEL)
     room = width - _LABEL
     for place, (style, part) in enumerate(parts):
         part = cut(part, width - _LABEL)  # noqa: PLW2901 - only a part of it fits
@@ -188,8 +184,8 @@ def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
     room = min(_LONGEST_BAR, width - _LABEL - 3 - sum(widths) - 3 * 2)
     for place, (worker, (count, part)) in enumerate(figures.items()):
         if len(calls) > len(shown) and place == _MOST_WORKERS - 4:
-            yield FAINT, " " * _LABEL + f"… {len(calls) - len(shown)} more\n"
-        yield FAINT, "worker".ljust(_LABEL) if not place else " " * _LABEL
+            yield _FAINT, " " * _LABEL + f"… {len(calls) - len(shown)} more\n"
+        yield _FAINT, "worker".ljust(_LABEL) if not place else " " * _LABEL
         told = f"{worker:>3}  {count.rjust(widths[0])}  {part.rjust(widths[1])}"
         yield "", cut(told, width - _LABEL)
         if room >= _SHORTEST_BAR:
@@ -198,23 +194,22 @@ def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
 
 
 def _instances(measurement: Measurement, width: int) -> Iterator[Fragment]:
-    """What came of the calls at each instance of a fleet."""
     found = measurement.instances
     if not found:
         return
     yield "", "\n"
-    whole = measurement.calls or 1
-    rows = []
-    for name, share_of in found.items():
-        histogram = Histogram(share_of.latency)
-        row: dict[str, object] = {
+    rows = [
+        {
             "instance": visible(name),
-            "calls": Figure(number(share_of.calls)),
-            "share": Figure(share(share_of.calls / whole)),
+            "calls": Figure(number(one.calls)),
+            "share": Figure(share(one.calls / (measurement.calls or 1))),
+            "p50": Figure(percentile_or_dash(one, 50.0)),
+            "p99": Figure(percentile_or_dash(one, 99.0)),
+            "failed": one.failed,
+            "lost": one.lost,
         }
-        for percent in (50.0, 99.0):
-            row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if share_of.calls else "-")
-        rows.append(row | {"failed": share_of.failed, "lost": share_of.lost})
+        for name, one in found.items()
+    ]
     yield from render_table(fitting(rows, width, ("p50", "p99")), width)
 
 
@@ -231,14 +226,10 @@ def _plots(measurement: Measurement, width: int) -> Iterator[Fragment]:
         )
         if lines
     ]
-    if beside:
-        plots = (
-            [[pad(left, each + _BETWEEN) + right for left, right in zip_longest(*plots, fillvalue="")]]
-            if (len(plots) > 1)
-            else plots
-        )
+    if beside and len(plots) > 1:
+        plots = [[pad(left, each + _BETWEEN) + right for left, right in zip_longest(*plots, fillvalue="")]]
     for title, *lines in plots:
-        yield FAINT, f"\n{title.rstrip()}\n"
+        yield _FAINT, f"\n{title.rstrip()}\n"
         yield "", "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -249,48 +240,43 @@ def _latency_plot(measurement: Measurement, width: int) -> list[str]:
     """
     histogram = Histogram(measurement.latency)
     columns = width - _PLOT_LABEL - 1
-    if width < _NARROWEST_PLOT or not histogram.count:
-        return []
     steps = histogram.steps(columns)
-    shares = [step.calls / histogram.count for step in steps]
-    marks = even_marks(max(shares), 4)
+    if not steps:
+        return []
+    # Each column of the terminal has two marks.
+    shares = [step.calls / histogram.count for step in steps for _ in range(2)]
+    there = {place: part for place, part in enumerate(shares) if part}
     low, high = math.log(steps[0].lower), math.log(steps[-1].upper)
-    halves = columns * _HALVES
-    at = log_marks(steps[0].lower, steps[-1].upper, max(3, columns // 10))
-    plot = _empty_plot(width)
-    there = [half for half in range(halves) if shares[half // _HALVES]]
-    plot.scatter(there, [shares[half // _HALVES] for half in there], fillx=True, marker="hd")
-    plot.xlim(0, halves - 1)
-    plot.xticks(
-        [(math.log(mark) - low) / (high - low) * halves - 0.5 for mark in at], [round_latency(mark) for mark in at]
-    )
-    plot.ylim(0, marks[-1])
-    plot.yticks(marks, [f"{mark * 100:g} %".rjust(_PLOT_LABEL) for mark in marks])
-    return _plot_lines(plot)
+    marks = {
+        (math.log(mark) - low) / (high - low) * len(shares) - 0.5: round_latency(mark)
+        for mark in log_marks(steps[0].lower, steps[-1].upper, max(3, columns // 10))
+    }
+    heights = {mark: f"{mark * 100:g} %" for mark in even_marks(max(shares), 4)}
+    bars = list(there), list(there.values())
+    return _plot(width, lambda plot: plot.scatter(*bars, fillx=True, marker="hd"), len(shares) - 1, marks, heights)
 
 
 def _rate_plot(measurement: Measurement, width: int) -> list[str]:
     """Calls a second over the time of the run; nothing where it was too short."""
     timeline = whole_intervals(measurement.timeline)
-    if width < _NARROWEST_PLOT or len(timeline) < _FEWEST_INTERVALS:
+    if len(timeline) < _FEWEST_INTERVALS:
         return []
     rates = [interval.calls / interval.length for interval in timeline]
-    marks = even_marks(max(rates), 4)
+    middles = [interval.seconds - interval.length / 2 for interval in timeline]
     ends = timeline[-1].seconds
-    at = [mark for mark in even_marks(round(ends, 2), max(4, width // 10)) if mark <= ends + 0.01]
-    plot = _empty_plot(width)
-    plot.plot([interval.seconds - interval.length / 2 for interval in timeline], rates, marker="braille")
-    plot.xlim(0, ends)
-    plot.xticks(at, [f"{mark:g} s" for mark in at])
-    plot.ylim(0, marks[-1])
-    plot.yticks(marks, [round_rate(mark).rjust(_PLOT_LABEL) for mark in marks])
-    return _plot_lines(plot)
+    times = even_marks(round(ends, 2), max(4, width // 10))
+    marks = {mark: f"{mark:g} s" for mark in times if mark <= ends + 0.01}
+    heights = {mark: round_rate(mark) for mark in even_marks(max(rates), 4)}
+    return _plot(width, lambda plot: plot.plot(middles, rates, marker="braille"), ends, marks, heights)
 
 
-def _empty_plot(width: int) -> ModuleType:
-    """Plotext with nothing in it: it has one figure, which is why nothing may be left there either."""
+def _plot(
+    width: int, draw: Callable[[ModuleType], None], right: float, marks: dict[float, str], heights: dict[float, str]
+) -> list[str]:
+    """The lines of what is drawn from 0 to `right` and up to the highest mark, with marks at both axes."""
     import plotext  # type: ignore[import-untyped]  # it has no types
 
+    # It has one figure, in which nothing may be, and nothing may be left.
     plotext.clear_figure()
     plotext.theme("clear")
     # It would ask the terminal, which is not where this goes in the end.
@@ -298,21 +284,21 @@ def _empty_plot(width: int) -> ModuleType:
     plotext.plot_size(width, _PLOT_HEIGHT)
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
-    return plotext  # type: ignore[no-any-return]  # it has no types
-
-
-def _plot_lines(plot: ModuleType) -> list[str]:
-    text: str = plot.uncolorize(plot.build())
-    plot.clear_figure()
+    draw(plotext)
+    plotext.xlim(0, right)
+    plotext.xticks(list(marks), list(marks.values()))
+    plotext.ylim(0, max(heights))
+    plotext.yticks(list(heights), [text.rjust(_PLOT_LABEL) for text in heights.values()])
+    text: str = plotext.uncolorize(plotext.build())
+    plotext.clear_figure()
     return [line.rstrip() for line in text.splitlines()]
 
 
 def _told(found: Sequence[BenchFinding], width: int) -> Iterator[Fragment]:
-    """Findings as a list."""
     if found:
         yield "", "\n"
     for finding in found:
-        yield from _lines(SERIOUS if finding.serious else "", finding.text, width, first="• ")
+        yield from _lines(_SERIOUS if finding.serious else "", finding.text, width, first="• ")
 
 
 def _lines(style: str, sentence: str, width: int, first: str = "") -> Iterator[Fragment]:

@@ -5,10 +5,10 @@ The load is made by processes of their own, so that a prompt that shows the prog
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ import msgspec
 from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, RunProgress, shares_summed, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
-from rpcshell.lab.load.process import LoadProcesses
+from rpcshell.lab.load.process import LoadProcesses, usable_cores
 from rpcshell.view.histogram import Histogram
 from rpcwire import encode_request, encode_value
 
@@ -44,13 +44,8 @@ def run_plan(
 ) -> Measurement:
     """Run a benchmark, and tell of the progress four times a second.
 
-    Ctrl-C ends it early, with what there is by then; pressed again, it raises KeyboardInterrupt.
-
-    Args:
-        plan: What to do.
-        on_progress: Is told of the progress.
-        unsaid: What the text of the target does not say, as `Task` has it.
-        dialects: Those of the configuration, by name.
+    Ctrl-C ends it early, with what there is by then; pressed again, it raises KeyboardInterrupt. What the text of the
+    target does not say is `unsaid`, as `Task` has it; `dialects` are those of the configuration, by name.
 
     Raises:
         ConnectionFailed: The target cannot be reached.
@@ -63,17 +58,17 @@ def run_plan(
 
 
 def _tasks(plan: Plan, target: Target, unsaid: Mapping[str, Any], dialects: Mapping[str, DialectFactory]) -> list[Task]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = max(-(-plan.connections // _CONNECTIONS_EACH), int((plan.rate or 0.0) / _CALLS_EACH) + 1)
-    count = plan.processes or min(usable, wanted)
+    count = plan.processes or min(usable_cores(), wanted)
     count = max(1, min(count, plan.connections, plan.calls or plan.connections))
     foreign = bool(target.dialect)
     by_client = foreign or isinstance(target, FleetTarget)
     envelopes = {name: msgspec.to_builtins(dialect) for name, dialect in dialects.items()} if foreign else {}
-    body = encode_request(plan.method, plan.params, close=not plan.plain)
     if by_client:
-        body = encode_value([plan.method, plan.params], "text")
-    first = body if by_client or plan.plain else encode_request(plan.method, plan.params, meta=True, close=True)
+        first = body = encode_value([plan.method, plan.params], "text")
+    else:
+        body = encode_request(plan.method, plan.params, close=not plan.plain)
+        first = encode_request(plan.method, plan.params, meta=not plan.plain, close=not plan.plain)
     return [
         Task(
             target=plan.target,
@@ -110,7 +105,7 @@ class _Run:
         self._on_progress = on_progress
         self._whole = Histogram()
         self._calls = 0
-        self._problems: dict[str, int] = {}
+        self._problems: Counter[str] = Counter()
         self._timeline: list[Interval] = []
         self._closed: list[Tick] = []
         """The ticks of the interval that was closed last."""
@@ -120,7 +115,6 @@ class _Run:
         self._interrupted = False
 
     def finish(self) -> Measurement:
-        """Run to the end."""
         began_at = time.time()
         with _interrupts(self._stop):
             self._processes.tell(Begin())
@@ -150,11 +144,7 @@ class _Run:
         )
 
     def _stop(self) -> None:
-        """End it with what there is.
-
-        Raises:
-            KeyboardInterrupt: That was asked for before.
-        """
+        """End it with what there is; when it is asked for again, without."""
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
@@ -171,8 +161,7 @@ class _Run:
     def _take(self, tick: Tick) -> None:
         self._calls += tick.calls
         self._whole.add(tick.latency)
-        for kind, count in tick.problems.items():
-            self._problems[kind] = self._problems.get(kind, 0) + count
+        self._problems.update(tick.problems)
         self._open.setdefault(tick.number, []).append(tick)
         if tick.last:
             self._lasts.append(tick)
@@ -209,20 +198,18 @@ class _Run:
             RunProgress(
                 seconds=now,
                 calls=self._calls,
-                problems=sum(self._problems.values()),
+                problems=self._problems.total(),
                 rate=interval.calls / length,
                 p99=interval.p99,
-                share=min(1.0, max(self._shares(now), default=0.0)),
+                share=self._share(now),
             )
         )
 
-    def _shares(self, now: float) -> list[float]:
-        shares = []
-        if self._plan.seconds:
-            shares.append(now / self._plan.seconds)
-        if self._plan.calls:
-            shares.append(self._calls / self._plan.calls)
-        return shares
+    def _share(self, now: float) -> float:
+        """How much of the run is over."""
+        of_time = now / self._plan.seconds if self._plan.seconds else 0.0
+        of_calls = self._calls / self._plan.calls if self._plan.calls else 0.0
+        return min(1.0, max(of_time, of_calls))
 
 
 @contextmanager

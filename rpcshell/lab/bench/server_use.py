@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rpcshell.servers.control import Control
     from rpcwire.control import ServerStatus
 
-__all__ = ["ServerMeter", "processes_under", "processor_time", "proportional_memory"]
+__all__ = ["ServerMeter", "memory_under", "processes_under", "processor_time", "proportional_memory"]
 
 
 class ServerMeter:
@@ -46,13 +46,11 @@ class ServerMeter:
         self._watch.close()
         if first is None or last is None or sys.platform != "linux" or first.pid != last.pid:
             return None
-        processes = processes_under(last.pid)
-        memory = [proportional_memory(pid) for pid in processes]
         return ServerUse(
             model=last.model,
             workers=last.wanted or len(last.workers),
             cpu=max(0.0, _used(last) - self._began),
-            memory=None if None in memory else sum(size or 0 for size in memory),
+            memory=memory_under(last.pid),
             died=last.totals.died - first.totals.died,
             lost=last.totals.lost - first.totals.lost,
             waiting=self._waiting,
@@ -94,6 +92,12 @@ def processor_time(pid: int) -> float:
     # utime, stime, cutime and cstime are the 14th to 17th field; the second may have blanks and brackets in it.
     fields = text.rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_under(pid: int) -> int | None:
+    """`proportional_memory` of a process and all that descend from it, in which what they share is counted once."""
+    memory = [proportional_memory(one) for one in processes_under(pid)]
+    return None if None in memory else sum(size or 0 for size in memory)
 
 
 def proportional_memory(pid: int) -> int | None:
