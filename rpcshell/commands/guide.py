@@ -175,9 +175,9 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
     """
     if not titles:
         _require_server()
-    from rpcshell.lab.lesson.course import Course, choose_language, load_texts
+    from rpcshell.lab.lesson.course import TEXTS, Course, choose_language
 
-    course = Course(shell.output, load_texts(language or choose_language(os.environ)), _columns)
+    course = Course(shell.output, TEXTS[language or choose_language(os.environ)], _columns)
     if titles:
         course.list_steps()
     elif yes:

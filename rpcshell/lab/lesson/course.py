@@ -10,21 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError
-from rpcshell.lab.lesson import english
-from rpcshell.lab.lesson.chinese import TEXTS
-from rpcshell.lab.lesson.measurements import all_models, fork
+from rpcshell.lab.lesson import chinese, english, measurements, steps
 from rpcshell.lab.lesson.page import WIDEST, Page, fill, show_lines
-from rpcshell.lab.lesson.stage import Stage
-from rpcshell.lab.lesson.steps import (
-    eleven_clients,
-    event_loop,
-    killed_worker,
-    one_worker,
-    pool,
-    reload,
-    ten_workers,
-    threads,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +19,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.lesson.texts import Texts
     from rpcshell.shell.output import Output
 
-__all__ = ["STEPS", "Course", "choose_language", "load_texts", "next_step"]
+__all__ = ["STEPS", "TEXTS", "Course", "choose_language", "next_step"]
 
 _UNHURRIED: Final = 2.5
 """How much longer pauses are where a person looks on."""
@@ -52,21 +39,24 @@ _LONGEST_KEY: Final = 16
 _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Variables that say the language of messages, the strongest first (locale(7))."""
 
-STEPS: Final[dict[str, Callable[[Stage], None]]] = {
-    "one_worker": one_worker,
-    "ten_workers": ten_workers,
-    "eleven_clients": eleven_clients,
-    "threads": threads,
-    "pool": pool,
-    "event_loop": event_loop,
-    "fork": fork,
-    "killed_worker": killed_worker,
-    "reload": reload,
-    "models": all_models,
+STEPS: Final[dict[str, Callable[[Page], None]]] = {
+    "one_worker": steps.one_worker,
+    "ten_workers": steps.ten_workers,
+    "eleven_clients": steps.eleven_clients,
+    "threads": steps.threads,
+    "pool": steps.pool,
+    "event_loop": steps.event_loop,
+    "fork": measurements.fork,
+    "killed_worker": steps.killed_worker,
+    "reload": steps.reload,
+    "models": measurements.all_models,
 }
 """In order, by the names that their texts are found by."""
 
 _NAMES: Final = tuple(STEPS)
+
+TEXTS: Final = {"en": english.TEXTS, "zh": chinese.TEXTS}
+"""The texts by the code of their language."""
 
 
 class Course:
@@ -121,9 +111,9 @@ class Course:
 
     def _show(self, number: int, pace: float) -> None:
         name = _NAMES[number - 1]
-        page = Page(self._output, self._texts, self._texts.steps[name], self._width)
+        page = Page(self._output, self._texts, self._texts.steps[name], self._width, pace=pace)
         page.open(number, len(STEPS))
-        STEPS[name](Stage(page, pace))
+        STEPS[name](page)
         page.close()
 
     def _asked(self, number: int) -> int:
@@ -173,10 +163,3 @@ def choose_language(environment: Mapping[str, str]) -> str:
     """The language of the locale in somebody's environment, if there are texts in it, or else English."""
     locale = next((environment[name] for name in _LOCALE if environment.get(name)), "")
     return "zh" if locale.lower().startswith(("zh", "chinese")) else "en"
-
-
-def load_texts(language: str) -> Texts:
-    """The texts in one of the languages, by its code."""
-    if language == "zh":
-        return TEXTS
-    return english.TEXTS

@@ -1,12 +1,11 @@
-"""What a step works with: a clock, somebody to tell things to, and servers of its own with clients that wait."""
+"""What a step works with: servers of its own, with clients that wait."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rpcshell.client.client import Client
 from rpcshell.client.errors import ShellError
@@ -17,13 +16,12 @@ from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.watch import LocalServerWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from rpcshell.lab.lesson.page import Teller
     from rpcwire import Meta, Reply
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["PATIENCE", "LessonServer", "Stage", "answer_of", "threads_of", "who"]
+__all__ = ["PATIENCE", "LessonServer", "answer_of", "threads_of", "who"]
 
 PATIENCE: Final = 20.0
 """Seconds after which a call has no answer any more; far more than any step takes."""
@@ -35,49 +33,11 @@ _LAST: Final = 2.0
 """Seconds for the threads of clients whose server has gone."""
 
 
-class Stage:
-    """One run of a step; its pauses are `pace` times as long as needed, so that somebody can follow."""
-
-    def __init__(self, teller: Teller, pace: float = 1.0) -> None:
-        self._teller = teller
-        self._pace = pace
-        self._began = time.monotonic()
-
-    def tell(self, moment: str, **values: Any) -> None:
-        """Tell what has just happened, with its figures."""
-        self._teller.moment(time.monotonic() - self._began, moment, values)
-
-    def show(self, status: ServerStatus, *, queue: bool = True) -> None:
-        """Draw a server as it is, with its listen queue where that says something here."""
-        self._teller.status(status, queue=queue)
-
-    def show_shares(self, counts: Sequence[int]) -> None:
-        """Draw how many connections each worker took."""
-        self._teller.shares(counts)
-
-    def show_models(self, rows: Sequence[dict[str, str]]) -> None:
-        """Show the table of models."""
-        self._teller.models(rows)
-
-    def conclude(self, **values: Any) -> None:
-        """Tell what follows from it all, with its figures."""
-        self._teller.so(values)
-
-    def pause(self, seconds: float) -> None:
-        """Leave things as they are for a moment, so many seconds at least."""
-        threading.Event().wait(seconds * self._pace)
-
-
 class LessonServer:
     """A server of its own, and its clients; a context manager that starts it and ends them all, whatever happens."""
 
-    def __init__(self, workers: int, model: str = "sync", *options: str, app: Path | None = None) -> None:
-        self._spawned = SpawnOptions(
-            workers=workers,
-            model=model,
-            app=None if app is None else str(app),
-            extra=("--log-level", "error", *options),
-        )
+    def __init__(self, workers: int, model: str = "sync", *options: str, app: str | None = None) -> None:
+        self._spawned = SpawnOptions(workers, app, model, extra=("--log-level", "error", *options))
         self._exits = contextlib.ExitStack()
         self._callers: list[Caller] = []
 
@@ -116,14 +76,13 @@ class LessonServer:
             ShellError: It took too long.
         """
         deadline = time.monotonic() + PATIENCE
-        never = threading.Event()
         while not condition(status := self.status()):
             if time.monotonic() > deadline:
                 raise ShellError(
                     "the server does not do what the lesson waits for",
                     hint=":lesson with the step's number tries again",
                 )
-            never.wait(_LOOK)
+            time.sleep(_LOOK)
         return status
 
     def worker(self) -> WorkerStatus:
@@ -138,9 +97,8 @@ class LessonServer:
 
     def caller(self, method: str, params: object = None, *, stays: bool = True) -> Caller:
         """A client that has begun a call in a thread of its own; one that stays keeps its connection after that."""
-        return self._begun(
-            Caller(self.target, method, params, timeout=PATIENCE, calls=1, calls_each=None if stays else 1)
-        )
+        calls_each = None if stays else 1
+        return self._begun(Caller(self.target, method, params, timeout=PATIENCE, calls=1, calls_each=calls_each))
 
     def looper(self) -> Caller:
         """A client that calls in a closed loop."""
@@ -188,8 +146,6 @@ def who(reply: Reply) -> Meta:
 def threads_of(pid: int) -> int:
     """How many threads a process has (proc(5)); 0 where it has gone."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text()
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
     except OSError:
         return 0
-    fields: dict[str, Any] = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return int(fields.get("Threads", 0))

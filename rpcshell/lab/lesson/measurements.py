@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.dialling import dial_tcp
 from rpcshell.client.exchange import Requester
-from rpcshell.lab.bench.server_use import processes_under, proportional_memory
+from rpcshell.lab.bench.server_use import memory_under, processes_under
+from rpcshell.lab.lesson.lesson_server import PATIENCE, LessonServer, answer_of, who
 from rpcshell.lab.lesson.page import span
-from rpcshell.lab.lesson.stage import PATIENCE, LessonServer, answer_of, who
-from rpcshell.view.units import size
+from rpcshell.view.units import size_or_dash
 from rpcwire import MAX_REPLY
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from rpcshell.lab.lesson.stage import Stage
+    from rpcshell.lab.lesson.page import Page
     from rpcshell.lab.load.callers import Caller
     from rpcwire.control import ServerStatus
 
@@ -39,37 +39,35 @@ _IDLE: Final = 16
 _STEADY: Final = 8
 """Looks in which nothing may change."""
 
-_UNKNOWN: Final = "-"
 
-
-def fork(stage: Stage) -> None:
+def fork(page: Page) -> None:
     """A process for each connection, and what it costs to make one."""
     with LessonServer(1, "fork") as server:
         worker = server.worker().pid
-        stage.tell("started", pid=worker)
+        page.tell("started", pid=worker)
         clients = [server.client() for _ in range(_CLIENTS)]
         pids = {who(client.exchange("ping", meta=True)).pid for client in clients}
-        stage.tell("children", clients=_CLIENTS, pids=" ".join(map(str, sorted(pids))))
+        page.tell("children", clients=_CLIENTS, pids=" ".join(map(str, sorted(pids))))
         for client in clients:
             client.close()
         server.until(lambda _: not pids & set(processes_under(worker)))
-        stage.tell("gone")
+        page.tell("gone")
         forked = _visit(server)
-        stage.tell("forked", took=forked)
+        page.tell("forked", took=forked)
     with LessonServer(1, "sync") as server:
         kept = _visit(server)
-        stage.tell("preforked", took=kept)
-    stage.conclude(ratio=f"{forked / kept:.1f}", more=forked - kept)
+        page.tell("preforked", took=kept)
+    page.conclude(ratio=f"{forked / kept:.1f}", more=forked - kept)
 
 
-def all_models(stage: Stage) -> None:
+def all_models(page: Page) -> None:
     """All models in turn, on the same service."""
     rows = []
     for model in MODELS:
         rows.append(_measured(model))
-        stage.tell("measured", model=model)
-    stage.show_models(rows)
-    stage.conclude()
+        page.tell("measured", model=model)
+    page.show_models(rows)
+    page.conclude()
 
 
 def _measured(model: str) -> dict[str, str]:
@@ -86,15 +84,15 @@ def _measured(model: str) -> dict[str, str]:
 
         idle = [server.caller("ping") for _ in range(_IDLE)]
         _settle(server, idle)
-        memory = [proportional_memory(pid) for pid in processes_under(arbiter)]
+        memory = memory_under(arbiter)
         served = _served(idle)
     return {
         "model": model,
         "connect": span(visit),
-        "cpu": f"{processor * 1e6:.1f} µs" if processor else _UNKNOWN,
+        "cpu": f"{processor * 1e6:.1f} µs" if processor else "-",
         "slow": span(slept),
         "idle": f"{served}/{_IDLE}",
-        "memory": _UNKNOWN if None in memory else size(sum(one or 0 for one in memory)),
+        "memory": size_or_dash(memory),
     }
 
 

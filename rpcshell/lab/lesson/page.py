@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import string
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import time
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 from unicodedata import category
 
 from rpcshell.view.escape import visible
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["WIDEST", "Page", "Teller", "fill", "show_lines", "span", "typeset"]
+__all__ = ["WIDEST", "Page", "fill", "show_lines", "span", "typeset"]
 
 WIDEST: Final = 80
 """Columns of a page; longer lines are hard to read."""
@@ -37,7 +40,7 @@ _BUSY: Final = "class:top.full"
 
 _MARKS: Final = {"idle": (_IDLE, " "), "held": (_HELD, "▪"), "busy": (_BUSY, "▮"), "starting": (_FAINT, "·")}
 
-_CELLS: Final = 8
+_GAUGE: Final = 8
 
 _NOT_FIRST: Final = frozenset({"Pe", "Pf", "Po"})
 """Categories of characters that no line begins with: closing brackets and quotes, and most other marks."""
@@ -48,40 +51,26 @@ _NOT_LAST: Final = frozenset({"Ps", "Pi"})
 _MILLISECOND: Final = 0.001
 
 
-class Teller(Protocol):
-    """Takes what a step has to tell."""
-
-    def moment(self, at: float, name: str, values: dict[str, Any]) -> None:
-        """Tell what happened so many seconds after the step began, with its figures."""
-
-    def status(self, status: ServerStatus, *, queue: bool) -> None:
-        """Draw a server's workers, and its listen queue too if it is to be."""
-
-    def shares(self, counts: Sequence[int]) -> None:
-        """Draw how many connections each worker took."""
-
-    def models(self, rows: Sequence[dict[str, str]]) -> None:
-        """Show the table of models."""
-
-    def so(self, values: dict[str, Any]) -> None:
-        """Tell what follows from it all."""
-
-
 class Page:
-    """Shows one step, with its own texts and those that all steps share."""
+    """Shows one step, which tells it what happens, with its own texts and those that all steps share.
 
-    def __init__(self, output: Output, texts: Texts, step: StepText, columns: int) -> None:
+    Pauses are `pace` times as long as needed, so that somebody can follow.
+    """
+
+    def __init__(self, output: Output, texts: Texts, step: StepText, columns: int, *, pace: float = 1.0) -> None:
         self._output = output
         self._texts = texts
         self._step = step
         self._columns = min(columns, WIDEST)
+        self._pace = pace
+        self._began = time.monotonic()
 
     def open(self, number: int, count: int) -> None:
         """Show the heading, and the lines that explain the step."""
         title = cut(f"── {number}/{count} · {self._step.title} ", self._columns)
         rule = "─" * (self._columns - cells(title))
         about = fill([("", self._step.about)], self._columns)
-        self._show([[("", "")], [(_TITLE, title), (_FAINT, rule)], *about, [("", "")]])
+        show_lines(self._output, [[("", "")], [(_TITLE, title), (_FAINT, rule)], *about, [("", "")]])
 
     def close(self) -> None:
         """Show what can be tried without the lesson."""
@@ -96,18 +85,22 @@ class Page:
             lines.append([(_COMMAND, _MARGIN + one.line)])
             if one.shows:
                 lines += fill([(_FAINT, one.shows)], self._columns, prefix=("", _MARGIN * 2))
-        self._show(lines)
+        show_lines(self._output, lines)
 
-    def moment(self, at: float, name: str, values: dict[str, Any]) -> None:
-        """Tell what happened, and when."""
-        pieces = typeset(self._step.moments[name], values)
-        self._show(fill(pieces, self._columns, prefix=(_FAINT, f"{at:6.2f} s  ")))
+    def pause(self, seconds: float) -> None:
+        """Leave things as they are for a moment, so many seconds at least."""
+        time.sleep(seconds * self._pace)
 
-    def status(self, status: ServerStatus, *, queue: bool) -> None:
-        """Draw the workers, and the listen queue if it is to be."""
+    def tell(self, moment: str, **figures: Any) -> None:
+        """Tell what has just happened."""
+        at = f"{time.monotonic() - self._began:6.2f} s  "
+        pieces = typeset(self._step.moments[moment], figures)
+        show_lines(self._output, fill(pieces, self._columns, prefix=(_FAINT, at)))
+
+    def draw(self, status: ServerStatus, *, queue: bool = True) -> None:
+        """Draw the workers of a server, with its listen queue where that says something here."""
         words = self._texts.words
-        numbers = status.concurrent
-        rows = [(words.workers, _worker_boxes(status.workers, words, numbers=numbers))]
+        rows = [(words.workers, _worker_boxes(status.workers, words, numbers=status.concurrent))]
         if queue:
             rows += [
                 (words.queue, _gauge(listener.waiting, listener.limit))
@@ -116,11 +109,13 @@ class Page:
             ]
         self._draw(rows)
 
-    def shares(self, counts: Sequence[int]) -> None:
+    def draw_shares(self, counts: Sequence[int]) -> None:
         """Draw how many connections each worker took."""
-        self._draw([(self._texts.words.took, _count_boxes(counts))])
+        width = max(len(str(count)) for count in counts)
+        boxes = [(_HELD if count else _IDLE, f"[{count:>{width}}]") for count in counts]
+        self._draw([(self._texts.words.took, boxes)])
 
-    def models(self, rows: Sequence[dict[str, str]]) -> None:
+    def show_models(self, rows: Sequence[dict[str, str]]) -> None:
         """Show the table of models, and below it what its columns mean."""
         columns = self._texts.columns
         table = [
@@ -133,12 +128,12 @@ class Page:
         lines: list[list[Fragment]] = [[("", "")]]
         for title, meaning in meanings:
             lines += fill([(_FAINT, meaning)], self._columns, prefix=("", f"{pad(title, widest)}{_GAP}"))
-        self._show(lines)
+        show_lines(self._output, lines)
 
-    def so(self, values: dict[str, Any]) -> None:
-        """Tell what follows."""
-        pieces = typeset(self._step.so, values, _TITLE)
-        self._show([[("", "")], *fill(pieces, self._columns, prefix=(_TITLE, "=> "))])
+    def conclude(self, **figures: Any) -> None:
+        """Tell what follows from it all."""
+        pieces = typeset(self._step.so, figures, _TITLE)
+        show_lines(self._output, [[("", "")], *fill(pieces, self._columns, prefix=(_TITLE, "=> "))])
 
     def _draw(self, rows: Iterable[tuple[str, list[Fragment]]]) -> None:
         words = self._texts.words
@@ -146,9 +141,6 @@ class Page:
         lines: list[list[Fragment]] = []
         for title, pieces in rows:
             lines += _boxed(pieces, self._columns, (_FAINT, f"{_MARGIN * 2}{pad(title, column)}{_GAP}"))
-        self._show(lines)
-
-    def _show(self, lines: Iterable[Sequence[Fragment]]) -> None:
         show_lines(self._output, lines)
 
 
@@ -188,19 +180,13 @@ def _worker_boxes(workers: Sequence[WorkerStatus], words: Words, *, numbers: boo
     return boxes
 
 
-def _count_boxes(counts: Sequence[int]) -> list[Fragment]:
-    """A box for each number."""
-    width = max(len(str(count)) for count in counts)
-    return [(_HELD if count else _IDLE, f"[{count:>{width}}]") for count in counts]
-
-
-def _gauge(value: int, limit: int, columns: int = _CELLS) -> list[Fragment]:
-    """How full something is."""
-    share = min(value / limit, 1.0) if limit else 0.0
+def _gauge(waiting: int, limit: int) -> list[Fragment]:
+    """How full a queue is."""
+    share = min(waiting / limit, 1.0)
     # One that waits among a thousand is to be seen.
-    full = max(round(share * columns), 1 if value else 0)
+    full = max(round(share * _GAUGE), 1 if waiting else 0)
     style = _BUSY if share >= 1 else _HELD
-    return [(style, "▮" * full), (_FAINT, "▯" * (columns - full)), ("", f" {value}/{limit}")]
+    return [(style, "▮" * full), (_FAINT, "▯" * (_GAUGE - full)), ("", f" {waiting}/{limit}")]
 
 
 def _kind(worker: WorkerStatus) -> str:
@@ -254,7 +240,9 @@ def fill(pieces: Iterable[Fragment], columns: int, *, prefix: Fragment = ("", ""
         used += width
         space = []
         empty = False
-    return [_with_neighbours_joined(line) for line in lines]
+    return [
+        [(style, "".join(text for _, text in alike)) for style, alike in groupby(line, itemgetter(0))] for line in lines
+    ]
 
 
 def _chunks(pieces: Iterable[Fragment]) -> Iterator[list[Fragment]]:
@@ -275,14 +263,3 @@ def _may_part(before: str, after: str) -> bool:
         return True
     wide = cells(before) > 1 or cells(after) > 1
     return wide and category(after) not in _NOT_FIRST and category(before) not in _NOT_LAST
-
-
-def _with_neighbours_joined(line: list[Fragment]) -> list[Fragment]:
-    """The same with neighbours of one style as one piece."""
-    joined: list[Fragment] = []
-    for style, text in line:
-        if joined and joined[-1][0] == style:
-            joined[-1] = style, joined[-1][1] + text
-        else:
-            joined.append((style, text))
-    return joined

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rpcshell.lab.lesson.english import TEXTS
+from rpcshell.lab.lesson.page import Page
 from rpcwire.control import ServerStatus
+from tests.rpcshell.commands.recording import Recording
 
 
-class Told:
-    """A teller that shows nothing."""
+class Told(Page):
+    """A page that keeps what it is told, and shows it too."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        super().__init__(Recording(), TEXTS, TEXTS.steps[name], 80)
         self.moments: list[tuple[str, dict[str, Any]]] = []
-        self.times: list[float] = []
         self.statuses: list[ServerStatus] = []
         self.counts: list[int] = []
         self.rows: list[dict[str, str]] = []
@@ -24,18 +27,22 @@ class Told:
         (values,) = [values for one, values in self.moments if one == name]
         return values
 
-    def moment(self, at: float, name: str, values: dict[str, Any]) -> None:
-        self.times.append(at)
-        self.moments.append((name, values))
+    def tell(self, moment: str, **figures: Any) -> None:
+        super().tell(moment, **figures)
+        self.moments.append((moment, figures))
 
-    def status(self, status: ServerStatus, *, queue: bool) -> None:
+    def draw(self, status: ServerStatus, *, queue: bool = True) -> None:
+        super().draw(status, queue=queue)
         self.statuses.append(status)
 
-    def shares(self, counts: Sequence[int]) -> None:
+    def draw_shares(self, counts: Sequence[int]) -> None:
+        super().draw_shares(counts)
         self.counts = list(counts)
 
-    def models(self, rows: Sequence[dict[str, str]]) -> None:
+    def show_models(self, rows: Sequence[dict[str, str]]) -> None:
+        super().show_models(rows)
         self.rows = list(rows)
 
-    def so(self, values: dict[str, Any]) -> None:
-        self.conclusion = values
+    def conclude(self, **figures: Any) -> None:
+        super().conclude(**figures)
+        self.conclusion = figures

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rpcshell.commands import load_commands
-from rpcshell.lab.lesson.course import STEPS, choose_language, load_texts
+from rpcshell.lab.lesson.course import STEPS, TEXTS, choose_language
 from rpcshell.lab.lesson.page import Page, fill, span, typeset
 from rpcshell.lab.lesson.texts import StepText, Texts
 from rpcshell.line.language import CommandLine, parse
@@ -19,7 +19,7 @@ from rpcshell.view.width import cells
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 from tests.rpcshell.commands.recording import Recording
 
-ENGLISH, CHINESE = map(load_texts, ("en", "zh"))
+ENGLISH, CHINESE = TEXTS["en"], TEXTS["zh"]
 
 FIGURES: dict[str, Any] = {
     "pid": 4194303,
@@ -77,15 +77,13 @@ def test_no_line_is_wider_than_the_screen(texts: Texts, columns: int) -> None:
         page = Page(output, texts, step, columns)
         page.open(number, len(STEPS))
         for moment, template in step.moments.items():
-            page.moment(999.99, moment, filled(template))
+            page.tell(moment, **filled(template))
         for model in ("sync", "thread"):
-            page.status(
-                ServerStatus(pid=1, model=model, workers=workers, totals=TotalStatus(), listeners=listeners), queue=True
-            )
-        page.shares([100] * 10)
+            page.draw(ServerStatus(pid=1, model=model, workers=workers, totals=TotalStatus(), listeners=listeners))
+        page.draw_shares([100] * 10)
         if name == "models":
-            page.models([dict.fromkeys(texts.columns, "100 MB") | {"model": "thread"}] * 5)
-        page.so(filled(step.so))
+            page.show_models([dict.fromkeys(texts.columns, "100 MB") | {"model": "thread"}] * 5)
+        page.conclude(**filled(step.so))
         page.close()
     wide = {line for text in output.texts for line in text.splitlines() if cells(line) > columns}
     # What is typed is not broken.
