@@ -89,7 +89,8 @@ class Drill:
             keep = status.concurrent or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
             self.follower = ServerFollower(self._watch, self.timeline, self.probe.look, callers=callers)
-            self._before = self.follower.status
+            self.before = self.follower.status
+            """The server before any harm was done."""
         except BaseException:
             self.control.close()
             raise
@@ -103,7 +104,7 @@ class Drill:
             self.probe.start(_WARM_UP)
             self.probe.count_from_now()
             self.follower.start()
-            self._before = self.follower.status
+            self.before = self.follower.status
         except BaseException:
             self.probe.stop(0)
             self.control.close()
@@ -125,14 +126,9 @@ class Drill:
             raise Cancelled("cancelled: the drill was ended before its time") from None
         return stopped
 
-    @property
-    def before(self) -> ServerStatus:
-        """The server as it was before."""
-        return self._before
-
     def lost(self) -> int:
         """Calls that were lost on the server since the start, those of other clients too."""
-        return max(self.follower.status.totals.lost - self._before.totals.lost, 0)
+        return max(self.follower.status.totals.lost - self.before.totals.lost, 0)
 
     def recovery(self, since: float, seconds: float) -> float | None:
         """Look for so many seconds until the server is healthy; how long after the harm was done it was, or None."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Self
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import TlsFiles
@@ -16,7 +17,7 @@ from rpcshell.view.units import count_of, duration, number
 from rpcwire import ErrorCode, encode_request
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
     from rpcshell.lab.drills.drill import Drill
 
@@ -46,7 +47,7 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
     """Call from many connections at once, and follow until the server is as before."""
     follower, timeline = drill.follower, drill.timeline
     drill.verdict = Verdict("The flood was ended before its time.")
-    with _Clients(drill, connections) as clients:
+    with _clients(drill, connections) as clients:
         follower.until(lambda _: clients.have_begun, _START, clients.read)
         if not clients.have_begun:
             drill.verdict = Verdict("No client of the flood could be started, or found a connection.")
@@ -87,49 +88,44 @@ def _seen(drill: Drill, clients: _Clients, seconds: float) -> str:
     return f"{text} Normal calls went on meanwhile."
 
 
-class _Clients:
-    """The load process that floods, and what it has counted; a context manager that ends it."""
+@contextmanager
+def _clients(drill: Drill, connections: int) -> Iterator[_Clients]:
+    call = drill.called
+    body = encode_request(call.method, call.params, close=True)
+    task = Task(
+        target=str(drill.target),
+        body=body,
+        first=encode_request(call.method, call.params, meta=True, close=True),
+        connections=connections,
+        pipeline=_DEPTH,
+        seconds=_CALL_SECONDS,
+        calls=max(_MOST_BYTES // len(body), 1),
+        timeout=_CALL_SECONDS,
+        connect_timeout=_CONNECT_SECONDS,
+        tls=drill.tls or TlsFiles(),
+        insistent=True,
+        period=_TICK,
+    )
+    with ExitStack() as exits:
+        try:
+            clients = _Clients(exits.enter_context(LoadProcesses([task])))
+        except OSError as error:
+            raise ShellError(f"the clients of the flood cannot be started: {error.strerror}") from error
+        yield clients
+        clients.read()
 
-    def __init__(self, drill: Drill, connections: int) -> None:
-        call = drill.called
-        body = encode_request(call.method, call.params, close=True)
-        task = Task(
-            target=str(drill.target),
-            body=body,
-            first=encode_request(call.method, call.params, meta=True, close=True),
-            connections=connections,
-            pipeline=_DEPTH,
-            seconds=_CALL_SECONDS,
-            calls=max(_MOST_BYTES // len(body), 1),
-            timeout=_CALL_SECONDS,
-            connect_timeout=_CONNECT_SECONDS,
-            tls=drill.tls or TlsFiles(),
-            insistent=True,
-            period=_TICK,
-        )
+
+class _Clients:
+    """What the load process that floods has counted."""
+
+    def __init__(self, processes: LoadProcesses) -> None:
         self.over = False
         """Whether it has ended by itself, since it has sent all that it may."""
         self.open = 0
         self._connected = 0
         self._replies = 0
         self._problems: Counter[str] = Counter()
-        self._processes = LoadProcesses([task])
-
-    def __enter__(self) -> Self:
-        try:
-            self._processes.__enter__()
-        except OSError as error:
-            raise ShellError(f"the clients of the flood cannot be started: {error.strerror}") from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.read()
-        finally:
-            self._processes.__exit__(kind, error, traceback)
+        self._processes = processes
 
     def read(self) -> None:
         """Take what it has said since."""
@@ -149,22 +145,19 @@ class _Clients:
 
     @property
     def answered(self) -> int:
-        """Calls that were answered with a result."""
         return self._replies - self.busy - self.errors
 
     @property
     def busy(self) -> int:
-        """Calls, or connections, that were turned away as busy."""
+        """Calls, or connections, that were turned away."""
         return self._problems[_BUSY]
 
     @property
     def errors(self) -> int:
-        """Calls that were answered another error."""
         return sum(count for kind, count in self._problems.items() if kind.startswith(_ERROR) and kind != _BUSY)
 
     @property
     def refused(self) -> int:
-        """Connections that were refused, or reset."""
         return self._problems[NO_CONNECTION]
 
     @property
@@ -183,7 +176,6 @@ class _News:
         self._due = time.monotonic() + _SAMPLE
 
     def tick(self) -> None:
-        """Look once."""
         clients = self._clients
         clients.read()
         self._tell_once("busy", "the server begins to answer -32001: busy", busy=clients.busy)

@@ -20,6 +20,7 @@ from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.lab.drills.drill import Verdict
+from rpcshell.lab.load.callers import small_stacks
 from rpcshell.view.units import count_of, duration
 from rpcwire import GOODBYE, MAX_REPLY
 
@@ -37,7 +38,6 @@ _CALM: Final = 0.15
 _AGAINST_IDLE: Final = "more workers (:scale), --model thread or a shorter --reclaim-idle would help"
 _AGAINST_SLOW: Final = "more workers (:scale), --model thread or a shorter --read-timeout would help"
 
-_STACK: Final = 256 * 1024
 _READ: Final = 64 * 1024
 _RHYTHM: Final = 0.05
 """Seconds between two pieces of a slow request, at least."""
@@ -59,9 +59,8 @@ def hold(drill: Drill, connections: int, seconds: float) -> None:
         parts.append(f"{len(kept_out)} never were")
     if reclaimed := timeline.count("reclaimed"):
         parts.append(f"{reclaimed} had to go for others that waited")
-    text = ", ".join(parts) + ". " + _effect(drill, _AGAINST_IDLE)
-    recovered = _recovery(drill)
-    drill.verdict = Verdict(text, recovered)
+    text = f"{', '.join(parts)}. {_effect(drill, _AGAINST_IDLE)}"
+    drill.verdict = Verdict(text, _recovery(drill))
 
 
 def slow(drill: Drill, connections: int, rate: float, seconds: float) -> None:
@@ -71,36 +70,35 @@ def slow(drill: Drill, connections: int, rate: float, seconds: float) -> None:
     drill.verdict = Verdict(f"{connections} slow senders were let go before their time.")
     _starve(drill, members, until)
     dropped = drill.timeline.find("dropped")
+    senders = count_of(connections, "slow sender")
     if dropped:
         after = min(moment.details.get("after_ms", 0.0) for moment in dropped) / 1000
-        text = f"{len(dropped)} of {_senders(connections)} were dropped, the first after {duration(after)}"
+        text = f"{len(dropped)} of {senders} were dropped, the first after {duration(after)}"
     else:
-        text = f"None of {_senders(connections)} was dropped within {duration(seconds)}: the read deadline is later"
-    text += ". " + _effect(drill, _AGAINST_SLOW)
-    recovered = _recovery(drill)
-    drill.verdict = Verdict(text, recovered)
+        text = f"None of {senders} was dropped within {duration(seconds)}: the read deadline is later"
+    text += f". {_effect(drill, _AGAINST_SLOW)}"
+    drill.verdict = Verdict(text, _recovery(drill))
 
 
 def _starve(drill: Drill, members: Sequence[_Member], until: float) -> None:
     """Let a crowd do its work, and tell every second how it stands."""
     due = time.monotonic() + _SAMPLE / 2
 
+    def tick() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + _SAMPLE
+            drill.timeline.add("sample", _sample(drill, crowd), held=crowd.count("held"))
+
     with _Crowd(members) as crowd:
-
-        def tick() -> None:
-            nonlocal due
-            now = time.monotonic()
-            if now >= due:
-                due = now + _SAMPLE
-                drill.timeline.add("sample", _sample(drill, crowd), held=crowd.count("held"))
-
-        drill.follower.until(lambda _: crowd.over, until - time.monotonic(), tick)
+        drill.follower.until(lambda _: crowd.count("gone", "over") == len(members), until - time.monotonic(), tick)
         drill.follower.refresh()
         drill.timeline.add("released", "the connections are closed")
 
 
 def _sample(drill: Drill, crowd: _Crowd) -> str:
-    outside = crowd.count("waiting") + crowd.count("connecting")
+    outside = crowd.count("waiting", "connecting")
     counts = {"open": crowd.count("held"), "waiting to be let in": outside, "gone": crowd.count("gone")}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no connection is open"
     waited, took = drill.probe.now(time.monotonic())
@@ -137,10 +135,6 @@ def _holders(members: Sequence[_Member]) -> str:
     return f"worker {workers[0]}" if len(workers) == 1 else f"{len(workers)} workers"
 
 
-def _senders(count: int) -> str:
-    return count_of(count, "slow sender")
-
-
 class _Member(ABC):
     """One connection of a crowd, numbered from 1, which ends by itself at a time on `time.monotonic`'s clock."""
 
@@ -162,7 +156,6 @@ class _Member(ABC):
         self._stream: socket.socket | TlsStream | None = None
 
     def run(self) -> None:
-        """Connect, and go on until the end."""
         self.began = time.monotonic()
         try:
             stream = dial(self._target, max(self._until - time.monotonic(), 0.001), self._tls)
@@ -189,7 +182,6 @@ class _Member(ABC):
                 self.state = "over"
 
     def end(self) -> None:
-        """Have the connection ended; its thread sees that soon."""
         with self._lock:
             self._over = True
             if self._stream is None:
@@ -200,7 +192,7 @@ class _Member(ABC):
 
     @abstractmethod
     def live(self, stream: socket.socket | TlsStream) -> None:
-        """Do what it is for, until the end."""
+        """Do what it is for, until the time is over."""
 
     def _tell(self, event: str, text: str, **details: Any) -> None:
         self._timeline.add(event, f"connection {self.number} {text}", connection=self.number, **details)
@@ -210,7 +202,6 @@ class _Idle(_Member):
     """Makes one call, so that it is known which worker has it, and then says nothing more."""
 
     def live(self, stream: socket.socket | TlsStream) -> None:
-        """Call, and hold the connection."""
         connection = Connection(stream, Requester(self._target, Native(MAX_REPLY)))
         try:
             reply = connection.exchange(
@@ -275,7 +266,6 @@ class _Slow(_Member):
         self._rate = rate
 
     def live(self, stream: socket.socket | TlsStream) -> None:
-        """Send piece by piece, and listen for what the server makes of it."""
         if isinstance(stream, socket.socket):
             stream.setblocking(False)
         requester = Requester(self._target, Native(MAX_REPLY))
@@ -332,39 +322,27 @@ class _Crowd:
     """Some connections, all begun at once; a context manager that ends them."""
 
     def __init__(self, members: Sequence[_Member]) -> None:
-        self.members = members
-        former = threading.stack_size(_STACK)
+        self._members = members
         self._threads = [
             threading.Thread(target=member.run, name=f"crowd-{member.number}", daemon=True) for member in members
         ]
-        try:
-            for thread in self._threads:
-                thread.start()
-        except BaseException:
-            self.end()
-            raise
-        finally:
-            threading.stack_size(former)
 
     def __enter__(self) -> Self:
+        try:
+            with small_stacks():
+                for thread in self._threads:
+                    thread.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def count(self, state: str) -> int:
-        """How many connections are in a state."""
-        return sum(member.state == state for member in self.members)
-
-    @property
-    def over(self) -> bool:
-        """Whether no connection is there any more."""
-        return all(member.state in {"gone", "over"} for member in self.members)
-
-    def end(self) -> None:
-        """End all connections."""
-        for member in self.members:
+        for member in self._members:
             member.end()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(1.0)
+
+    def count(self, *states: str) -> int:
+        return sum(member.state in states for member in self._members)

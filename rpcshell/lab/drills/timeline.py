@@ -206,9 +206,9 @@ class ServerFollower:
             self.step(tick)
         return True
 
-    def seconds(self, seconds: float, tick: Callable[[], None] | None = None) -> None:
+    def seconds(self, seconds: float) -> None:
         """Look for so many seconds."""
-        self.until(lambda _: False, seconds, tick)
+        self.until(lambda _: False, seconds)
 
     def refresh(self) -> None:
         """Look at the events and the workers now."""
