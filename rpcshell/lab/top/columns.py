@@ -83,11 +83,6 @@ _STATES: Final = {
 }
 
 
-def _state(line: WorkerLine) -> str:
-    """What a worker is about, in a word."""
-    return line.status.activity
-
-
 def _call_seconds(line: WorkerLine) -> float:
     return -1.0 if line.status.call is None else line.status.call.seconds
 
@@ -126,7 +121,7 @@ COLUMNS: Final = (
     Column(name="pid", title="PID", rank=7, least=5, key=attrgetter("status.pid"), falling=False,
            text=lambda line: str(line.status.pid)),
     Column(name="state", title="STATE", rank=1, least=8, right=False,
-           text=_state, style=lambda line: _STATES.get(_state(line), "")),
+           text=attrgetter("status.activity"), style=lambda line: _STATES.get(line.status.activity, "")),
     Column(name="call", title="CALL", rank=2, least=12, right=False, key=_call_seconds,
            pieces=_call_pieces, most=_longest_call),
     Column(name="connections", title="CONN", rank=5, least=4, key=attrgetter("status.connections"),

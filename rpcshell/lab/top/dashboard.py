@@ -1,77 +1,32 @@
-"""What keys do: which worker is selected, how rows are sorted, what is asked, and what is ordered. Nothing is drawn."""
+"""What keys do on the screen of one server: which worker is sent a signal, and what is ordered. Nothing is drawn."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal
 
+from rpcshell.lab.top.board import LEAVING, Board
 from rpcshell.lab.top.columns import SORTS, RowOrder, sorted_lines
-from rpcshell.lab.top.feed import News
-from rpcshell.lab.top.rows import LEAVING, first_shown, moved
+from rpcshell.lab.top.feed import Feed, News, WorkerLine
 
-if TYPE_CHECKING:
-    from rpcshell.lab.top.feed import WorkerLine
-
-__all__ = ["Dashboard", "Signal", "Steering"]
-
-Signal = Literal["TERM", "KILL"]
+__all__ = ["Dashboard"]
 
 _NEWS_A_MESSAGE_STAYS: Final = 10
 
 
-class Steering(Protocol):
-    """What keys order."""
+class Dashboard(Board[WorkerLine]):
+    """The state of the screen; keys steer by the feed. The details of a worker are its log."""
 
-    def kill(self, worker: int, pid: int, signal: str) -> None:
-        """Send a worker a signal."""
-
-    def scale(self, by: int) -> None:
-        """Keep more workers, or fewer."""
-
-    def reload(self) -> None:
-        """Replace the workers one by one."""
-
-    def follow_log(self, worker: int | None) -> None:
-        """Read a worker's log."""
-
-
-class Dashboard:
-    """The state of the screen; keys order what `steering` takes."""
-
-    def __init__(self, steering: Steering, name: str = "") -> None:
+    def __init__(self, feed: Feed, name: str) -> None:
+        super().__init__(SORTS, RowOrder.by)
         self.name = name
         self.news = News()
-        self.order = RowOrder()
-        self.first = 0
-        """The row that is drawn first."""
-        self.page = 1
-        """How many rows are drawn."""
         self.victim: WorkerLine | None = None
         """The worker that is to be sent the signal, if whoever is asked says so; None where nobody is asked."""
-        self.signal: Signal = "TERM"
-        self.with_log = False
-        self.with_help = False
-        self.left = False
-        self._steering = steering
-        self._lines: list[WorkerLine] = []
-        self._selected = 0
-        self._sought: WorkerLine | None = None
+        self.signal: Literal["TERM", "KILL"] = "TERM"
+        self._feed = feed
+        self._log_of: int | None = None
         self._message_ends = 0
         self._looks = 0
-
-    @property
-    def lines(self) -> list[WorkerLine]:
-        """The rows, in order."""
-        return self._lines
-
-    @property
-    def selected(self) -> int:
-        """The index of the selected row; 0 where there are none."""
-        return self._selected
-
-    @property
-    def selected_line(self) -> WorkerLine | None:
-        """The selected row."""
-        return self._lines[self._selected] if self._lines else None
 
     @property
     def message(self) -> str:
@@ -88,57 +43,33 @@ class Dashboard:
         self.news = news
         self._arrange()
 
-    def show(self, page: int) -> list[WorkerLine]:
-        """The rows to draw: those around the selected one."""
-        self.page = max(page, 1)
-        self.first = first_shown(self.first, self._selected, self.page, len(self._lines))
-        return self._lines[self.first : self.first + max(page, 0)]
-
     def press(self, key: str) -> None:
         """Do what a key does."""
         self._message_ends = 0
-        self._sought = self.selected_line
-        if key in LEAVING:
-            self.left = True
-        elif self.with_help:
-            self.with_help = False
-        elif self.victim is not None:
+        if self.victim is not None and key not in LEAVING:
             self._answer(self.victim, key)
-        elif key in {"q", "escape"}:
-            self._close()
-        elif (selected := moved(key, self._selected, self.page, len(self._lines))) is not None:
-            self._select(selected)
         else:
-            self._do(key)
+            super().press(key)
+            self._follow_log()
 
     def _do(self, key: str) -> None:
         match key:
-            case "s" | ">":
-                self._sort(1)
-            case "S" | "<":
-                self._sort(-1)
-            case "r":
-                self.order = self.order.turned_round()
-                self._arrange()
             case "k" | "delete":
                 self.victim, self.signal = self.selected_line, "TERM"
             case "+" | "=":
-                self._steering.scale(1)
+                self._feed.scale(1)
             case "-":
-                self._steering.scale(-1)
+                self._feed.scale(-1)
             case "R":
-                self._steering.reload()
-            case "enter":
-                self.with_log = not self.with_log
-                self._follow()
-            case "?" | "h" | "f1":
-                self.with_help = True
+                self._feed.reload()
+            case _:
+                super()._do(key)
 
     def _answer(self, victim: WorkerLine, key: str) -> None:
         """Take the answer to whether a worker shall be sent a signal."""
         match key:
             case "y" | "Y":
-                self._steering.kill(victim.status.worker, victim.status.pid, self.signal)
+                self._feed.kill(victim.status.worker, victim.status.pid, self.signal)
                 self.victim = None
             case "tab" | "left" | "right" | "s-tab":
                 self.signal = "KILL" if self.signal == "TERM" else "TERM"
@@ -149,44 +80,18 @@ class Dashboard:
             case "n" | "N" | "q" | "escape":
                 self.victim = None
 
-    def _close(self) -> None:
-        """Leave, or at first what was opened."""
-        if self.with_log:
-            self.with_log = False
-            self._follow()
-        else:
-            self.left = True
-
-    def _select(self, row: int) -> None:
-        self._selected = row
-        self._sought = self.selected_line
-        if self.with_log:
-            self._follow()
-
-    def _sort(self, step: int) -> None:
-        name = SORTS[(SORTS.index(self.order.name) + step) % len(SORTS)]
-        self.order = RowOrder.by(name)
-        self._arrange()
-
     def _arrange(self) -> None:
-        """Put the rows in order; the selected worker stays selected, or the one that took its place."""
         picture = self.news.picture
-        self._lines = [] if picture is None else sorted_lines(picture.workers, self.order)
         # One that was killed is not there for a moment; what is selected meanwhile nobody has chosen.
-        self._sought = self._sought or self.selected_line
-        if self._sought is not None:
-            self._selected = self._place_of(self._sought)
-        if self.with_log:
-            self._follow()
+        self._place([] if picture is None else sorted_lines(picture.workers, self.order))
+        self._follow_log()
 
-    def _place_of(self, sought: WorkerLine) -> int:
-        for same in ("pid", "worker"):
-            wanted = getattr(sought.status, same)
-            for place, line in enumerate(self._lines):
-                if getattr(line.status, same) == wanted:
-                    return place
-        return min(self._selected, max(len(self._lines) - 1, 0))
+    def _identity(self, line: WorkerLine) -> tuple[int, int]:
+        return line.status.pid, line.status.worker
 
-    def _follow(self) -> None:
+    def _follow_log(self) -> None:
         line = self.selected_line
-        self._steering.follow_log(line.status.worker if self.with_log and line is not None else None)
+        worker = line.status.worker if self.with_details and line is not None else None
+        if worker != self._log_of:
+            self._log_of = worker
+            self._feed.follow_log(worker)

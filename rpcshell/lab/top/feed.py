@@ -230,10 +230,9 @@ class Feed:
 
     def follow_log(self, worker: int | None) -> None:
         """Read a worker's log too; None reads none."""
-        if worker != self._log_of:
-            self._log_of = worker
-            if worker is not None:
-                self._watch.look_now()
+        self._log_of = worker
+        if worker is not None:
+            self._watch.look_now()
 
     def _order(self, order: Callable[[Control], str]) -> None:
         self._orders.put(order)

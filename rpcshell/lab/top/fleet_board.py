@@ -5,16 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.lab.top.board import Board
 from rpcshell.lab.top.columns import FAINT
-from rpcshell.lab.top.instance_table import (
-    INSTANCE_ORDER,
-    INSTANCE_SORTS,
-    SPARE,
-    instance_order,
-    instance_row,
-    sorted_instances,
-)
-from rpcshell.lab.top.rows import BOLD, LEAVING, Row, first_shown, help_rows, joined, key_row, moved, selected
+from rpcshell.lab.top.fleet_feed import InstanceLine
+from rpcshell.lab.top.instance_table import INSTANCE_SORTS, SPARE, instance_order, instance_row, sorted_instances
+from rpcshell.lab.top.rows import BOLD, Row, help_screen, key_row, screen, selected
 from rpcshell.view.escape import visible
 from rpcshell.view.table import fitting, render_table
 from rpcshell.view.units import count_of
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rpcshell.client.target import Target
-    from rpcshell.lab.top.fleet_feed import InstanceLine
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["FleetBoard", "draw_fleet"]
@@ -51,100 +45,54 @@ _READING: Final = (
 )
 
 
-class FleetBoard:
+class FleetBoard(Board[InstanceLine]):
     """The state of the screen."""
 
     def __init__(self) -> None:
+        super().__init__(INSTANCE_SORTS, instance_order)
         self.title = ""
-        self.order = INSTANCE_ORDER
-        self.lines: list[InstanceLine] | None = None
-        """The rows, in order; None before the first look."""
-        self.selected = 0
-        self.first = 0
-        """The row that is drawn first."""
-        self.page = 1
-        """How many rows are drawn."""
-        self.with_help = self.with_details = self.left = False
-        self._news: list[InstanceLine] | None = None
+        """What is said of all; empty before the first look."""
+        self._known: list[InstanceLine] = []
         self._table: tuple[int, list[Row]] | None = None
-
-    @property
-    def selected_line(self) -> InstanceLine | None:
-        """The selected row."""
-        return self.lines[self.selected] if self.lines else None
 
     def update(self, lines: list[InstanceLine], title: str) -> None:
         """Take in what is known by now."""
-        if lines is not self._news:
-            self._news, self.title = lines, title
+        if lines is not self._known:
+            self._known, self.title = lines, title
+            self._sought = self.selected_line
             self._arrange()
 
     def table(self, columns: int) -> list[Row]:
         """The titles and all rows, which stay the same until there are news or another order."""
         if self._table is None or self._table[0] != columns:
-            self._table = columns, _table(self.lines or [], columns)
+            self._table = columns, _table(self.lines, columns)
         return self._table[1]
 
-    def press(self, key: str) -> None:
-        """Do what a key does."""
-        if key in LEAVING:
-            self.left = True
-        elif self.with_help:
-            self.with_help = False
-        elif key in {"q", "escape"}:
-            self.left, self.with_details = not self.with_details, False
-        elif (row := moved(key, self.selected, self.page, len(self.lines or ()))) is not None:
-            self.selected = row
-        else:
-            self._do(key)
-
-    def _do(self, key: str) -> None:
-        at = INSTANCE_SORTS.index(self.order.name)
-        match key:
-            case "s" | ">":
-                self.order = instance_order(INSTANCE_SORTS[(at + 1) % len(INSTANCE_SORTS)])
-            case "S" | "<":
-                self.order = instance_order(INSTANCE_SORTS[at - 1])
-            case "r":
-                self.order = self.order.turned_round()
-            case "enter":
-                self.with_details = not self.with_details
-            case "?" | "h" | "f1":
-                self.with_help = True
-        self._arrange()
-
     def _arrange(self) -> None:
-        """Put the rows in order; the selected instance stays selected, or the one that took its place."""
-        if self._news is None:
-            return
-        sought: Target | None = None if (line := self.selected_line) is None else line.state.target
-        self.lines, self._table = sorted_instances(self._news, self.order), None
-        places = (at for at, line in enumerate(self.lines) if line.state.target == sought)
-        self.selected = next(places, min(self.selected, max(len(self.lines) - 1, 0)))
+        self._place(sorted_instances(self._known, self.order))
+        self._table = None
+
+    def _identity(self, line: InstanceLine) -> tuple[Target]:
+        return (line.state.target,)
 
 
 def draw_fleet(board: FleetBoard, rows: int, columns: int) -> list[Fragment]:
     """The screen, without a newline at its end."""
     if board.with_help:
-        body, bottom = help_rows(_HELP, _READING, columns), [(FAINT, "any key goes back")]
-    else:
-        body, bottom = _body(board, rows - 1, columns), _keys(board, columns)
-    body = body[: max(rows - 1, 0)]
-    body += [[] for _ in range(rows - 1 - len(body))]
-    return joined([*body, bottom], columns)
+        return help_screen(_HELP, _READING, rows, columns)
+    return screen(_body(board, rows - 1, columns), _keys(board, columns), rows, columns)
 
 
 def _body(board: FleetBoard, rows: int, columns: int) -> list[Row]:
-    if board.lines is None:
+    if not board.title:
         return [[(FAINT, "asking the instances what they do…")]]
     head: list[Row] = [[(BOLD, board.title), (FAINT, f" · {time.strftime('%H:%M:%S')}")], []]
     below = _details(board) if board.with_details else _problems(board.lines)
     below = below[: max(rows // 3, 0)]
     table = board.table(columns)
     room = max(rows - len(head) - _HEADING - len(below), 1)
-    board.page = room
-    board.first = first_shown(board.first, board.selected, room, len(board.lines))
-    shown = table[_HEADING:][board.first : board.first + room]
+    seen = len(board.show(room))
+    shown = table[_HEADING:][board.first : board.first + seen]
     chosen = board.selected - board.first
     shown = [selected(row, columns) if at == chosen else row for at, row in enumerate(shown)]
     # What is at the bottom stays at the bottom.

@@ -65,6 +65,7 @@ class _Asked:
 
     def __init__(self) -> None:
         self.control: str | None = None
+        """The path of its control socket."""
         self.readings: list[InstanceReading] = []
         self.problem = ""
         self.searched = 0.0
@@ -143,17 +144,11 @@ class FleetFeed:
 
 
 class FleetWatch:
-    """Looks at the instances again and again in a thread; `changed` is called there when it has.
-
-    Args:
-        instances: Tells which there are by now.
-
-    Attributes:
-        lines: What is known of them, replaced whole; None before the first look.
-    """
+    """Looks at the instances that there are by now, again and again in a thread, and calls `changed` there."""
 
     def __init__(self, instances: Callable[[], Sequence[InstanceState]]) -> None:
         self.lines: list[InstanceLine] | None = None
+        """What is known of them, replaced whole; None before the first look."""
         self.changed: Callable[[], None] = lambda: None
         self._instances = instances
         self._ended = threading.Event()

@@ -26,49 +26,35 @@ _WINDOW: Final = 2.0
 
 
 class InstanceReading(msgspec.Struct, frozen=True):
-    """What an instance tells.
-
-    Attributes:
-        at: When, in seconds on a clock that goes on evenly.
-        model: Its worker model.
-        workers: How many workers it has.
-        ready: How many of them serve.
-        stalled: How many of those stand still.
-        connections: How many are open.
-        waiting: Connections that wait to be accepted.
-        memory: Resident bytes of the workers, those shared counted for each.
-        generation: How many times it was reloaded.
-        calls: Answered so far, with errors too.
-        errors: Answered with an error so far.
-        busy_seconds: Time in calls, added up.
-        died: Workers that have died so far.
-    """
+    """What an instance tells, and when, in seconds on a clock that goes on evenly."""
 
     at: float
     model: str
     workers: int
     ready: int
     stalled: int
+    """Of the workers that are ready."""
     connections: int
     waiting: int
+    """Connections that are not accepted yet."""
     memory: int
+    """Resident bytes of the workers, those shared counted for each."""
     generation: int
     calls: int
+    """Answered so far, with errors too."""
     errors: int
     busy_seconds: float
+    """Time in calls so far, added up."""
     died: int
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """What an instance did lately.
-
-    Attributes:
-        calls: A second.
-        busy: The share of its workers' time that they spent in calls; over 1 where several run at once in a worker.
-    """
+    """What an instance did lately."""
 
     calls: float
+    """A second."""
     busy: float
+    """The share of its workers' time that they spent in calls; over 1 where several run at once in a worker."""
 
     @classmethod
     def between(cls, readings: list[InstanceReading]) -> Rates | None:

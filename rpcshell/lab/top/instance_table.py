@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.top.fleet_feed import InstanceLine
 
-__all__ = ["INSTANCE_ORDER", "INSTANCE_SORTS", "SPARE", "instance_order", "instance_row", "sorted_instances"]
+__all__ = ["INSTANCE_SORTS", "SPARE", "instance_order", "instance_row", "sorted_instances"]
 
 SPARE: Final = ("died", "conns", "rss", "queue", "errors", "busy")
 """The columns that a narrow screen can do without, in this order."""
-
-INSTANCE_ORDER: Final = RowOrder("instance", falling=False)
 
 _NOT_KNOWN: Final = Figure("-")
 _LEAST: Final = -1.0
@@ -74,7 +72,7 @@ _KEYS: Final[dict[str, Callable[[InstanceLine], Any]]] = {
     "rss": _read("memory"),
 }
 
-INSTANCE_SORTS: Final = (INSTANCE_ORDER.name, *_KEYS)
+INSTANCE_SORTS: Final = ("instance", *_KEYS)
 """What rows can be sorted by, in the order in which it is gone through."""
 
 

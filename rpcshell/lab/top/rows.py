@@ -1,4 +1,4 @@
-"""What screens of `:top` share: rows of styled text, the keys that move among them, and how keys are told. Pure."""
+"""What screens of `:top` share: rows of styled text, and how keys are told. Pure."""
 
 from __future__ import annotations
 
@@ -13,36 +13,11 @@ if TYPE_CHECKING:
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["BOLD", "LEAVING", "Row", "first_shown", "help_rows", "joined", "key_row", "moved", "row_width", "selected"]
+__all__ = ["BOLD", "Row", "help_screen", "key_row", "row_width", "screen", "selected"]
 
 Row = list["Fragment"]
 
 BOLD: Final = "bold"
-
-LEAVING: Final = frozenset({"c-c", "c-d", "<sigint>"})
-"""The keys that leave whatever is open."""
-
-_STEPS: Final = {"up": -1, "down": 1, "j": 1, "c-p": -1, "c-n": 1}
-_PAGES: Final = {"pageup": -1, "pagedown": 1}
-_ENDS: Final = {"home": 0, "g": 0, "end": -1, "G": -1}
-
-
-def moved(key: str, at: int, page: int, count: int) -> int | None:
-    """The row that a key selects from row `at` of `count`, with `page` rows shown; None where the key does not move."""
-    if key in _STEPS:
-        at += _STEPS[key]
-    elif key in _PAGES:
-        at += _PAGES[key] * page
-    elif key in _ENDS:
-        at = _ENDS[key] % max(count, 1)
-    else:
-        return None
-    return min(max(at, 0), max(count - 1, 0))
-
-
-def first_shown(first: int, selected: int, page: int, count: int) -> int:
-    """The first row of the page that has the selected one, as near as can be to the one that was the first."""
-    return min(max(first, selected - page + 1), selected, max(count - page, 0))
 
 
 def key_row(keys: Iterable[tuple[str, str]], shown: Iterable[str], columns: int) -> Row:
@@ -62,7 +37,7 @@ def key_row(keys: Iterable[tuple[str, str]], shown: Iterable[str], columns: int)
     return pieces
 
 
-def help_rows(keys: Sequence[tuple[str, str]], reading: Iterable[str], columns: int) -> list[Row]:
+def help_screen(keys: Sequence[tuple[str, str]], reading: Iterable[str], rows: int, columns: int) -> list[Fragment]:
     """All keys and what they do, and how to read what is shown."""
     width = max(cells(names) for names, _ in keys)
     found: list[Row] = [[(BOLD, "Keys")]]
@@ -70,7 +45,7 @@ def help_rows(keys: Sequence[tuple[str, str]], reading: Iterable[str], columns: 
     found.append([])
     for text in reading:
         found += [[(FAINT, f" {line}")] for line in textwrap.wrap(text, max(columns - 2, 10), subsequent_indent="  ")]
-    return found
+    return screen(found, [(FAINT, "any key goes back")], rows, columns)
 
 
 def selected(pieces: Sequence[Fragment], columns: int) -> Row:
@@ -78,10 +53,11 @@ def selected(pieces: Sequence[Fragment], columns: int) -> Row:
     return [("reverse", "".join(text for _, text in pieces) + " " * max(columns - row_width(pieces), 0))]
 
 
-def joined(rows: Sequence[Row], columns: int) -> list[Fragment]:
-    """Rows one below the other, cut to the width of the screen."""
+def screen(body: Sequence[Row], bottom: Row, rows: int, columns: int) -> list[Fragment]:
+    """Rows one below the other and one at the bottom, cut to the size of the screen, without a newline at its end."""
+    above = max(rows - 1, 0)
     pieces: list[Fragment] = []
-    for place, one in enumerate(rows):
+    for place, one in enumerate([*body[:above], *([] for _ in range(above - len(body))), bottom]):
         if place:
             pieces.append(("", "\n"))
         room = columns

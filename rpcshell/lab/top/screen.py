@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.key_binding import KeyBindings
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
-    from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
     from prompt_toolkit.output import ColorDepth, Output
     from prompt_toolkit.styles import BaseStyle
 
     from rpcshell.client.fleet.instances import InstanceState
+    from rpcshell.lab.top.board import Board
     from rpcshell.lab.top.fleet_feed import InstanceLine
     from rpcshell.servers.control import Control
     from rpcshell.view.pretty import Fragment
@@ -50,30 +50,7 @@ class Surface(TypedDict, total=False):
     theme: str
     style: BaseStyle
     depth: ColorDepth | None
-    input: Input
     output: Output
-
-
-class _Board(Protocol):
-    """What keys are given to."""
-
-    left: bool
-    """Whether it was left."""
-
-    def press(self, key: str) -> None:
-        """Do what a key does."""
-
-
-class _Watch(Protocol):
-    """Looks again and again in a thread, and calls `changed` there."""
-
-    changed: Callable[[], None]
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self) -> None:
-        """End."""
 
 
 def run_top(connect: Callable[[], Control], name: str, **surface: Unpack[Surface]) -> None:
@@ -93,26 +70,24 @@ def run_fleet_top(
     title: Callable[[Sequence[InstanceLine]], str],
     **surface: Unpack[Surface],
 ) -> None:
-    """Show the instances of a fleet until it is left.
-
-    Args:
-        instances: Tells which there are by now.
-        title: What is said of all of them, in a line.
-        surface: Where it is drawn, as fields of `Surface`.
-    """
+    """Show the instances of a fleet, those there are by now, until it is left; `title` is said of all in a line."""
     watch = FleetWatch(instances)
     board = FleetBoard()
 
     def drawn(rows: int, columns: int) -> Iterable[Fragment]:
-        lines = watch.lines
-        if lines is not None:
+        if (lines := watch.lines) is not None:
             board.update(lines, title(lines))
         return draw_fleet(board, rows, columns)
 
     _show(board, watch, drawn, surface)
 
 
-def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Fragment]], surface: Surface) -> None:
+def _show(
+    board: Board[Any],
+    feed: Feed | FleetWatch,
+    drawn: Callable[[int, int], Iterable[Fragment]],
+    surface: Surface,
+) -> None:
     def pieces() -> StyleAndTextTuples:
         size = application.output.get_size()
         return [*drawn(size.rows, size.columns)]
@@ -124,7 +99,6 @@ def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Frag
         include_default_pygments_style=False,
         color_depth=surface.get("depth"),
         full_screen=True,
-        input=surface.get("input"),
         output=surface.get("output") or terminal_output(),
     )
     application.ttimeoutlen = _ESCAPE_SECONDS
@@ -144,7 +118,7 @@ def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Frag
         signal.raise_signal(received[0])
 
 
-def _bindings(board: _Board) -> KeyBindings:
+def _bindings(board: Board[Any]) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add(Keys.Any, eager=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
-from rpcshell.lab.top.rows import BOLD, Row, help_rows, joined, key_row, row_width, selected
+from rpcshell.lab.top.rows import BOLD, Row, help_screen, key_row, row_width, screen, selected
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ListenerStatus, ServerStatus
 
-__all__ = ["HELP", "draw"]
+__all__ = ["draw"]
 
 _BETWEEN: Final = " · "
 _ERROR: Final = "class:error"
@@ -33,7 +33,7 @@ _GAUGE: Final = 16
 _FEWEST_ROWS: Final = 3
 """Workers that are seen whatever else there would be to say."""
 
-HELP: Final = (
+_HELP: Final = (
     ("↑ ↓ j g G", "select a worker"),
     ("s S", "sort by the next column, or back"),
     ("r", "turn the order round"),
@@ -74,14 +74,8 @@ _SHOWN_ORDER: Final = ("↑↓", "s", "r", "k", "+-", "R", "Enter", "?", "q")
 def draw(board: Dashboard, rows: int, columns: int) -> list[Fragment]:
     """The screen, without a newline at its end."""
     if board.with_help:
-        body = help_rows(HELP, _READING, columns)
-        bottom: list[Row] = [[(FAINT, "any key goes back")]]
-    else:
-        body = _body(board, rows - 1, columns)
-        bottom = [_bottom(board, columns)]
-    body = body[: max(rows - 1, 0)]
-    body += [[]] * (rows - 1 - len(body))
-    return joined([*body, *bottom], columns)
+        return help_screen(_HELP, _READING, rows, columns)
+    return screen(_body(board, rows - 1, columns), _bottom(board, columns), rows, columns)
 
 
 def _body(board: Dashboard, rows: int, columns: int) -> list[Row]:
@@ -91,7 +85,7 @@ def _body(board: Dashboard, rows: int, columns: int) -> list[Row]:
     if picture is None:
         return [*problem, *([] if problem else [[(FAINT, f"asking {board.name} what it does…")]])]
     head = [*problem, *_head(board, picture, columns)]
-    log = _log(board, rows // 3) if board.with_log else []
+    log = _log(board, rows // 3) if board.with_details else []
     # One row has the titles.
     head = head[: max(rows - len(log) - 1 - min(len(board.lines), _FEWEST_ROWS), 1)]
     return [*head, *_table(board, picture, max(rows - len(head) - len(log) - 1, 0), columns), *log]
@@ -111,9 +105,8 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[Row]:
     """What there is to say of the server as a whole."""
     status = picture.status
     totals = status.totals
-    addresses = ", ".join(listener.address for listener in status.listeners)
     about: list[Row] = [
-        [(BOLD, visible(board.name or addresses))],
+        [(BOLD, visible(board.name))],
         [("", visible(status.app or "the demo"))],
         [("", f"{visible(status.model)} model")],
         [("", f"pid {status.pid}")],
@@ -127,7 +120,11 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[Row]:
         [(BOLD, brief_rate(picture.rate)), ("", " calls/s")],
         [("", count_of(totals.calls, "call"))],
         [(_HIGH if totals.errors else "", count_of(totals.errors, "error"))],
-        [(_HIGH if totals.died else "", f"{totals.died} died"), ("", ", "), *_lost(totals.lost)],
+        [
+            (_HIGH if totals.died else "", f"{totals.died} died"),
+            ("", ", "),
+            (_HIGH if totals.lost else "", f"{totals.lost} lost"),
+        ],
     ]
     flowed = _flow(calls, columns)
     room = min(columns - row_width(flowed[-1]) - 2, _LONGEST_HISTORY)
@@ -138,10 +135,6 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[Row]:
     queues = [_queue(listener, len(listeners) > 1) for listener in listeners]
     state = [*queues, _workers(board, picture), *_reload(status)]
     return [*_flow(about, columns), *flowed, *_flow(state, columns)]
-
-
-def _lost(count: int) -> Row:
-    return [(_HIGH if count else "", f"{count} lost")]
 
 
 def _queue(listener: ListenerStatus, named: bool) -> Row:
@@ -247,10 +240,6 @@ def _bottom(board: Dashboard, columns: int) -> Row:
         return choice
     if board.message:
         return [(_ERROR if board.news.refused else BOLD, visible(board.message))]
-    return _keys(board, columns)
-
-
-def _keys(board: Dashboard, columns: int) -> Row:
     named = ((key, f"{name} {board.order.name}" if key == "s" else name) for key, name in _KEYS)
     return key_row(named, _SHOWN_ORDER, columns)
 

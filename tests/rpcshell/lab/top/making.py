@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rpcshell.lab.top.dashboard import Dashboard
-from rpcshell.lab.top.feed import News, Picture, Tracker, WorkerLine
+from rpcshell.lab.top.feed import Feed, News, Picture, Tracker, WorkerLine
+from rpcshell.servers.control import Control
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
 
@@ -43,10 +44,11 @@ def calling(method: str, seconds: float = 3.25) -> RunningCall:
     return RunningCall(method, seconds)
 
 
-class Orders:
-    """Keeps what was ordered."""
+class Orders(Feed):
+    """Keeps what was ordered, and watches nothing."""
 
     def __init__(self) -> None:
+        super().__init__(lambda: Control("/nowhere"))
         self.given: list[tuple[object, ...]] = []
 
     def kill(self, worker: int, pid: int, signal: str) -> None:

@@ -141,7 +141,7 @@ def test_before_anything_is_known_keys_do_no_harm() -> None:
     st.integers(0, 30),
 )
 def test_whatever_is_pressed_the_selected_row_is_seen(happening: list[str | list[int]], room: int) -> None:
-    board = Dashboard(Orders())
+    board = Dashboard(Orders(), "")
     for event in happening:
         if isinstance(event, str):
             board.press(event)
