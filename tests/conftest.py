@@ -58,7 +58,7 @@ QUICK = (
     *("rpcshell/client/test_detection.py", "rpcshell/client/test_dialogue.py", "rpcshell/client/test_target.py"),
     *("rpcshell/commands/export/", "rpcshell/commands/test_commands.py", "rpcshell/commands/test_method_page.py"),
     *("rpcshell/lab/bench/test_report.py", "rpcshell/lab/lesson/test_course.py", "rpcshell/lab/load/test_callers.py"),
-    *("rpcshell/lab/top/test_view.py", "rpcshell/servers/test_supervision.py"),
+    *("rpcshell/lab/top/test_view.py", "rpcshell/servers/test_supervision.py", "test_guards.py"),
 )
 """The rooms that hardly start a process, and a little of each other one. What is `quick` stands there, except for
 properties, for what is `thorough`, and for the files below."""
