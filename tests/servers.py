@@ -86,6 +86,11 @@ def until(holds: Callable[[], object]) -> None:
         select.select([], [], [], 0.005)
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that one has started, or its main thread."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def stop(pid: int) -> None:
     """Stop a process by a signal, and wait until it stands still."""
     os.kill(pid, signal.SIGSTOP)
@@ -202,7 +207,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """The pids of the server's children."""
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        return children_of(self.pid)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

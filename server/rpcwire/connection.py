@@ -67,14 +67,8 @@ class ClientConnection:
         meta: bool = False,
         close: bool = False,
     ) -> bytes:
-        """Return the bytes of a request, to be sent whole, and count it as outstanding.
-
-        Args:
-            method: the method's name.
-            params: its params.
-            id: what the reply should echo.
-            meta: whether to ask who served it.
-            close: whether to tell the server that this side heeds `close`.
+        """Return the bytes of a request, to be sent whole, and count it as outstanding; its parts are those of
+        `rpcwire.encode_request`.
 
         Raises:
             ConnectionClosing: the server has said that it reads no more.

@@ -12,29 +12,6 @@ import msgspec
 
 from rpcwire.worker_models import worker_model
 
-__all__ = [
-    "EventKind",
-    "Events",
-    "Frozen",
-    "ListenerStatus",
-    "LogPart",
-    "LogPosition",
-    "RegistrationStatus",
-    "Reloading",
-    "RunningCall",
-    "Scaled",
-    "ServerEvent",
-    "ServerReady",
-    "ServerStatus",
-    "Signalled",
-    "StartFailed",
-    "StemStatus",
-    "Stopping",
-    "Thawed",
-    "TotalStatus",
-    "WorkerStatus",
-]
-
 
 class ServerReady(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
     """To the process that started the server: every worker is ready. Addresses and the control socket are targets."""

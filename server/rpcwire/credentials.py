@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LARGEST_CREDENTIALS", "is_exposed"]
-
 LARGEST_CREDENTIALS: Final = 64 * 1024
 """Bytes that are read of such a file."""
 

@@ -75,12 +75,7 @@ class FrameError(RemoteError):
 
 
 class FrameTooLarge(FrameError):
-    """A length prefix over the limit; nothing was allocated for it.
-
-    Attributes:
-        length: the announced length, in bytes.
-        limit: the largest accepted length, in bytes.
-    """
+    """A length prefix over the limit, both in bytes; nothing was allocated for it."""
 
     code: ClassVar[ErrorCode] = ErrorCode.FRAME_TOO_LARGE
 
@@ -131,11 +126,7 @@ class UnexpectedReply(FrameError):
 
 
 class MessageError(RemoteError):
-    """A good frame with bad content; the next frame is not affected.
-
-    Attributes:
-        reason: what is wrong and what would be right.
-    """
+    """A good frame with bad content; the next frame is not affected. The reason says what would be right."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

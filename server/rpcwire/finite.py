@@ -16,8 +16,6 @@ from rpcwire.numbers import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOT_FINITE", "refuse_nonfinite", "refuse_unreadable"]
-
 _encode_binary = msgspec.msgpack.Encoder().encode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -33,11 +31,8 @@ def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
     """Refuse what holds NaN or Infinity; `value` is what msgspec has just written, of which a float became null.
 
     MessagePack keeps them, and is written as fast as JSON. Only where it seems to hold one, in what may be an integer
-    or bytes as well, or cannot hold what JSON can, is each part looked at.
-
-    Args:
-        value: What was written.
-        decimals: Whether each `Decimal` became a number, these two too.
+    or bytes as well, or cannot hold what JSON can, is each part looked at. With `decimals` each `Decimal` became a
+    number, these two too.
 
     Raises:
         EncodeError: It holds one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from codecs import BOM_UTF8
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -33,55 +33,14 @@ _FIELD: Final = re.compile(rb"content-(?:length|type)[ \t]*:", re.IGNORECASE)
 _HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
-class Decoder(Protocol):
-    """Cuts a stream into the bodies of frames."""
-
-    def __init__(self, max_frame: int) -> None:
-        """Begin; no body may have more bytes than `max_frame`."""
-
-    def feed(self, data: bytes) -> None:
-        """Add what a read brought."""
-
-    def next_frame(self) -> bytes | bytearray | None:
-        """Take the next whole body, or None when more bytes are needed.
-
-        Raises:
-            FrameError: The stream is out of step; at every further call again.
-        """
-
-    @property
-    def between(self) -> bool:
-        """Whether what was taken last is no frame but a line between frames, where these are allowed."""
-
-    @property
-    def held(self) -> int:
-        """How many bytes are held that were not taken."""
-
-    def beginning(self, count: int) -> bytes:
-        """The first bytes, up to `count`, of what is held and was not taken."""
-
-    def skip_frame(self) -> bool:
-        """Throw away the frame that is not whole yet; False, and nothing is done, where its end cannot be known."""
-
-    def clear(self) -> None:
-        """Throw away all that has come; nothing is read here any more."""
-
-    @property
-    def mid_frame(self) -> bool:
-        """Whether something has begun to arrive and is not taken yet."""
-
-    def feed_eof(self) -> None:
-        """Say that the stream has ended, once no whole frame is left to take.
-
-        Raises:
-            TruncatedFrame: It ended inside a frame.
-        """
-
-
-class _Buffered(Decoder):
-    """What the decoders share: the bytes not taken yet, and how far they have been looked at."""
+class _Buffered:
+    """What decoders share beside the native one, whose methods they have: the bytes not taken yet, and how far they
+    have been looked at.
+    """
 
     between = False
+    """Whether what was taken last is no frame but a line between frames, where these are allowed."""
+
     _may_be_marked = True
 
     def __init__(self, max_frame: int) -> None:
@@ -155,13 +114,10 @@ class _Buffered(Decoder):
 
 
 class InterruptedDecoder(_Buffered):
-    """Decoders that can tell what was printed between frames, line by line, from these.
-
-    Attributes:
-        lines_between: Whether there may be such lines; otherwise the stream is out of step.
-    """
+    """Decoders that can tell what was printed between frames, line by line, from these."""
 
     lines_between = False
+    """Whether there may be such lines; otherwise the stream is out of step."""
 
     def _line_between(self) -> bytes | None:
         """Take the line that the buffer begins with, once it is whole."""
@@ -352,6 +308,10 @@ class StreamDecoder(InterruptedDecoder):
                     return token.end()
         self._seen, self._depth = len(buffer), depth
         return None
+
+
+Decoder = FrameDecoder | _Buffered
+"""Cuts a stream into the bodies of frames, of which none may have more bytes than it was made for."""
 
 
 class Framing(msgspec.Struct, frozen=True):

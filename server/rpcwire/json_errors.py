@@ -7,8 +7,6 @@ import sys
 from rpcwire.errors import EncodeError, InvalidReply, ParseError
 from rpcwire.finite import NOT_FINITE
 
-__all__ = ["encode_error", "invalid_reply", "parse_error", "reason_of"]
-
 _LONG_INTEGER = f"an integer has more than {sys.int_info.default_max_str_digits} digits"
 
 

@@ -30,22 +30,15 @@ FORM: Final = 'a request is {"jsonrpc": "2.0", "id": ID, "method": METHOD, "para
 
 
 class JsonRpcRequest(msgspec.Struct, frozen=True):
-    """A call or a notification as a server reads it.
-
-    Attributes:
-        method: the method's name.
-        params: the params as JSON, not decoded yet: an object, an array, or null where there are none.
-        id: the id as JSON, echoed as it came; nothing at all for a notification.
-        meta: whether the reply should carry `Meta`.
-        close: whether the sender heeds `close`.
-        typed: params are never read beforehand.
-    """
+    """A call or a notification as a server reads it; what is not said here is as in `rpcwire.Request`."""
 
     typed: ClassVar[bool] = False
 
     method: str
     params: Raw = _NULL
+    """As JSON, not decoded yet: an object, an array, or null where there are none."""
     id: Raw = _ABSENT
+    """As JSON, echoed as it came; nothing at all for a notification."""
     meta: bool = False
     close: bool = False
 
@@ -80,11 +73,7 @@ UNREADABLE: Final = JsonRpcRequest("", id=_NULL)
 
 
 class InvalidCall(InvalidRequest):
-    """JSON-RPC's key is there, but it is no call.
-
-    Attributes:
-        request: stands for it in the reply.
-    """
+    """JSON-RPC's key is there, but it is no call; `request` stands for it in the reply."""
 
     def __init__(self, reason: str, request: JsonRpcRequest) -> None:
         super().__init__(reason)
@@ -105,10 +94,7 @@ _read_batch: Final = msgspec.json.Decoder(list[Raw]).decode
 
 
 def read_call(body: bytes | bytearray | Raw) -> JsonRpcRequest | None:
-    """Read a request of JSON-RPC.
-
-    Returns:
-        The request, or None for what is no object with the key "jsonrpc".
+    """Read a request of JSON-RPC; None is what is no object with the key "jsonrpc".
 
     Raises:
         ParseError: the body is not JSON.
@@ -175,8 +161,7 @@ def frame_batch(replies: list[bytes], *, close: bool = False) -> bytes:
 def frame_refusals(body: bytes | bytearray, fault: Fault, *, close: bool = False) -> bytes | None:
     """Answer a body, whose calls are not run or not waited for, with the same fault for each of them.
 
-    Returns:
-        The reply as a frame, or None where the body is none of this envelope.
+    None is returned for a body that is none of this envelope.
     """
     try:
         if not is_batch(body):

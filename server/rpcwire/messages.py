@@ -41,60 +41,49 @@ _FAULT_HEAD: Final = b'{"out":"error","result":'
 
 
 class Fault(msgspec.Struct, frozen=True, dict=True):
-    """The result of an error reply.
-
-    Attributes:
-        code: an `ErrorCode`, or a number of the application's own.
-        message: what went wrong and what to do next.
-        data: anything more, for programs.
-        json: all of it as it goes on the wire, where that was written beforehand.
-    """
+    """The result of an error reply."""
 
     json: ClassVar[bytes] = b""
+    """All of it as it goes on the wire, where that was written beforehand."""
     code: int
+    """An `ErrorCode`, or a number of the application's own."""
     message: str
+    """What went wrong and what to do next."""
     data: Any = UNSET
+    """Anything more, for programs."""
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Who served a request, and how long it took.
-
-    Attributes:
-        worker: number of the worker.
-        pid: its process id.
-        generation: how many times the server had been reloaded when the worker started.
-        model: the worker model.
-        service_us: time in the handler, in microseconds.
-        served: requests this worker has answered, this one included.
-    """
+    """Who served a request, and how long it took."""
 
     worker: Natural
+    """The worker's number."""
     pid: Natural
     generation: Natural
+    """How many times the server had been reloaded when the worker started."""
     model: str
+    """The worker model."""
     service_us: Natural
+    """Time in the handler, in microseconds."""
     served: Natural
+    """Requests this worker has answered, this one included."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A call as a server reads it.
-
-    Attributes:
-        method: the method's name, `in` on the wire.
-        params: the params as JSON, not decoded yet: the method's own types decide how.
-        id: echoed in the reply, where there is one.
-        meta: whether the reply should carry `Meta`.
-        close: whether the sender heeds `close`.
-        typed: whether the params were read already, into a method's types.
-    """
+    """A call as a server reads it."""
 
     typed: ClassVar[bool] = False
+    """Whether the params were read already, into a method's types."""
 
     method: str = msgspec.field(name="in")
     params: Raw = _NULL
+    """As JSON, not decoded yet: the method's own types decide how."""
     id: Id | UnsetType = UNSET
+    """Echoed in the reply, where there is one."""
     meta: bool = False
+    """Whether the reply should carry `Meta`."""
     close: bool = False
+    """Whether the sender heeds `close`."""
 
     def frame_fault(self, fault: Fault, *, meta: Meta | None = None, close: bool = False) -> bytes:
         """Write the error reply to it as a frame.
@@ -113,21 +102,18 @@ NO_REQUEST: Final = Request("")
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer as a client reads it.
-
-    Attributes:
-        out: the reply's name; "error" for errors.
-        result: the result, or what describes the error.
-        id: the request's, where it had one.
-        meta: who served it, if that was asked.
-        close: whether the server reads no further request on this connection.
-    """
+    """An answer as a client reads it."""
 
     out: str
+    """The reply's name; "error" for errors."""
     result: Any = None
+    """The result, or what describes the error."""
     id: Id | UnsetType = UNSET
+    """The request's, where it had one."""
     meta: Meta | None = None
+    """Who served it, if that was asked."""
     close: bool = False
+    """Whether the server reads no further request on this connection."""
 
     @property
     def fault(self) -> Fault | None:
@@ -192,11 +178,7 @@ def decode_request(body: bytes | bytearray) -> Request:
 
 
 def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -> Any:
-    """Read the params of a request.
-
-    Args:
-        raw: the params as they came.
-        decoder: reads them into the types of a method; without one, into plain values.
+    """Read the params of a request: with a decoder into the types of a method, without one into plain values.
 
     Raises:
         ParseError: they are not JSON after all: bad UTF-8, a lone surrogate, too deep.
@@ -213,11 +195,7 @@ def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -
 
 
 def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | Goodbye:
-    """Read what a server sent.
-
-    Args:
-        body: the content of a frame.
-        floats: what a number with a fraction or an exponent becomes.
+    """Read the content of a frame that a server sent; `floats` is what a number with a fraction or an exponent becomes.
 
     Raises:
         ParseError: the body is not JSON.
@@ -241,11 +219,7 @@ def _is_goodbye(body: bytes | bytearray) -> bool:
 
 
 def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
-    """Read any JSON.
-
-    Args:
-        body: what came.
-        floats: what numbers with a fraction or an exponent become.
+    """Read any JSON; `floats` is what a number with a fraction or an exponent becomes.
 
     Raises:
         ParseError: it is not JSON.
@@ -257,11 +231,7 @@ def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
 
 
 def encode_value(value: object, floats: Floats = "float") -> bytes:
-    """Write a value as JSON.
-
-    Args:
-        value: what to write.
-        floats: with "decimal" a `Decimal` becomes a number, otherwise a string.
+    """Write a value as JSON. Where `floats` is "decimal" a `Decimal` becomes a number, otherwise a string.
 
     Raises:
         EncodeError: JSON cannot carry it.
@@ -298,7 +268,7 @@ def encode_request(
         id: what the reply should echo.
         meta: whether to ask for `Meta`.
         close: whether to say that this side heeds `close`.
-        floats: with "decimal" a `Decimal` in the params becomes a number, otherwise a string.
+        floats: as in `encode_value`.
 
     Raises:
         EncodeError: JSON cannot carry one of them.
@@ -307,11 +277,7 @@ def encode_request(
 
 
 class ReplyEncoder:
-    """Writes the replies of one out name as whole frames, with the constant part prepared.
-
-    Args:
-        out: the out name.
-    """
+    """Writes the replies of one out name as whole frames, with the constant part prepared."""
 
     __slots__ = ("_constant", "_head")
 

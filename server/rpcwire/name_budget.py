@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["likeliest"]
-
 _BUDGET: Final = 30_000
 """How many pairs of characters are compared at most: a millisecond or two."""
 

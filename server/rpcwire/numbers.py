@@ -15,8 +15,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FLOAT_HOOKS", "Floats", "TextFloat", "json_decoders", "read_float", "write_text_float"]
-
 T = TypeVar("T")
 
 Floats = Literal["float", "decimal", "text"]
@@ -27,7 +25,6 @@ but a `TextFloat` where Python would write it otherwise.
 """
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-
 
 _NEGATIVE_ZERO: Final = re.compile(rb"(?<![eE])-0(?![.\deE])")
 _STRING_OR_NEGATIVE_ZERO: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![eE])-0(?![.\deE])', re.DOTALL)

@@ -19,22 +19,6 @@ import msgspec
 from rpcwire.errors import EncodeError, InvalidMember
 from rpcwire.framings import FRAMINGS
 
-__all__ = [
-    "DEFAULT_PORT",
-    "MAX_MEMBER",
-    "MEMBER_PREFIX",
-    "METRICS",
-    "Endpoint",
-    "Instance",
-    "Member",
-    "ServersetAddress",
-    "decode_member",
-    "encode_member",
-    "is_host",
-    "is_member_name",
-    "member_name",
-]
-
 MAX_MEMBER: Final = 16 * 1024
 """The most bytes that a member's node may have; ZooKeeper itself takes up to 1 MiB."""
 
@@ -167,17 +151,14 @@ def is_member_name(name: str) -> bool:
 
 
 class ServersetAddress(msgspec.Struct, frozen=True):
-    """Where a serverset is: the servers of a ZooKeeper ensemble, and a path in it.
-
-    Attributes:
-        servers: The ensemble's; a client connects to any of them.
-        path: The path of the serverset, which begins with a slash.
-        tls: Whether the servers speak TLS.
-    """
+    """Where a serverset is: the servers of a ZooKeeper ensemble, and a path in it."""
 
     servers: tuple[Endpoint, ...]
+    """The ensemble's; a client connects to any of them."""
     path: str
+    """It begins with a slash."""
     tls: bool = False
+    """Whether the servers speak TLS."""
 
     def __str__(self) -> str:
         return f"{'zks' if self.tls else 'zk'}://{self.hosts}{self.path}"

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["MODELS", "WorkerModel", "worker_model"]
-
 
 class WorkerModel(NamedTuple):
-    """A worker model.
-
-    Attributes:
-        concurrent: whether a worker accepts connections while it serves others, and itself sees to how long requests
-            take. One that does not is looked after by the arbiter, and an idle connection keeps it from the others.
-        forks: whether each connection has a process of its own.
-    """
+    """A worker model."""
 
     concurrent: bool = True
+    """Whether a worker accepts connections while it serves others, and itself sees to how long requests take. One that
+    does not is looked after by the arbiter, and an idle connection keeps it from the others."""
     forks: bool = False
+    """Whether each connection has a process of its own."""
 
 
 MODELS: Final = {

@@ -7,30 +7,24 @@ import os
 import select
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from rpcserver.arbiter.companion import Companions, Duty
-from rpcserver.system.log import LineHandler
-from rpcserver.system.loop import Reactor
+from rpcserver.arbiter.companion import Duty
+from tests.rpcserver.companion_host import CompanionHost
 from tests.servers import PATIENCE, all_gone, watched
 
 
-class Host:
-    """An arbiter as far as companions know it; it keeps what they have said."""
+class Host(CompanionHost):
+    """One that keeps what they have said."""
 
     def __init__(self, log: Path) -> None:
-        self.log = log
-        self._descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.handler = LineHandler(self._descriptor, as_json=False, path=log)
-        self.reactor = Reactor()
         self.kept, self.other = socket.socketpair()
         self.heard: list[bytes] = []
-        self.companions = Companions(self.reactor, self.handler, lambda: [self.reactor, self.other])
+        super().__init__(log, self.other)
 
     def hear(self, message: bytes) -> bytes | None:
         self.heard.append(message)
@@ -39,18 +33,9 @@ class Host:
     def add(self, main: Callable[[socket.socket], int]) -> None:
         self.companions.add(Duty("probe", main, self.hear, [self.kept]))
 
-    def run_until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, self.heard
-            self.reactor.wait(0.02)
-            self.companions.run_due(time.monotonic())
-
     def close(self) -> None:
-        self.companions.stop()
-        self.reactor.close()
+        super().close()
         self.other.close()
-        os.close(self._descriptor)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import http.client
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,16 +15,14 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.status import Sample, WorkerSample
 from rpcserver.ops.exposition import SampleCollector
 from rpcserver.ops.metrics import metrics_duty
 from rpcserver.system.addresses import TcpBind
-from rpcserver.system.log import LineHandler
-from rpcserver.system.loop import Reactor
 from rpcserver.system.scoreboard import SlotReading, SlotState, Totals
 from rpcserver.system.sockets import Listener, open_listeners
 from rpcwire.control import ListenerStatus
+from tests.rpcserver.companion_host import CompanionHost
 from tests.rpcserver.ops.series import Series, of_worker, series
 from tests.servers import PATIENCE, all_gone, watched
 
@@ -174,34 +171,14 @@ def test_a_sample_survives_the_way_to_the_companion() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(SAMPLE), type=Sample) == SAMPLE
 
 
-class Host:
-    """An arbiter as far as companions know it."""
+class Host(CompanionHost):
+    """One that is asked for samples."""
 
-    def __init__(self) -> None:
-        self.log, writer = os.pipe2(os.O_NONBLOCK)
-        self._writer = writer
-        self.reactor = Reactor()
-        self.asked = 0
-        self.companions = Companions(self.reactor, LineHandler(writer, as_json=False), lambda: [self.reactor])
+    asked = 0
 
     def sample(self) -> Sample:
         self.asked += 1
         return msgspec.structs.replace(SAMPLE, totals=msgspec.structs.replace(TOTALS, requests=self.asked))
-
-    def run_until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            now = time.monotonic()
-            assert now < deadline
-            due = self.companions.deadline
-            self.reactor.wait(0.05 if due is None else min(0.05, max(0.0, due - now)))
-            self.companions.run_due(time.monotonic())
-
-    def close(self) -> None:
-        self.companions.stop()
-        self.reactor.close()
-        os.close(self.log)
-        os.close(self._writer)
 
 
 @pytest.fixture

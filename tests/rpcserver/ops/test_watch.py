@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import select
 import subprocess
@@ -13,12 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.arbiter.companion import Companions
 from rpcserver.ops.watch import Watched, WatchUnavailable, watch_duty, watched_by
-from rpcserver.system.log import LineHandler
-from rpcserver.system.loop import Reactor
 from rpcserver.testing import Client
 from tests.models import preloaded_too
+from tests.rpcserver.companion_host import CompanionHost
 from tests.servers import PATIENCE, Server, launched, running
 
 
@@ -94,15 +91,13 @@ def test_an_app_may_live_below_a_folder_that_would_be_left_out(tmp_path: Path) -
     assert not Watched(folder).concerns(tmp_path / "calc.py")
 
 
-class Host:
-    """An arbiter as far as the watcher knows it."""
+class Host(CompanionHost):
+    """One whose companion watches a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._log, self._writer = os.pipe2(os.O_NONBLOCK)
-        self.reactor = Reactor()
+        super().__init__()
         self.reloads = 0
-        self._companions = Companions(self.reactor, LineHandler(self._writer, as_json=False), lambda: [self.reactor])
-        self._companions.add(watch_duty(lambda: Watched(folder), self.reload))
+        self.companions.add(watch_duty(lambda: Watched(folder), self.reload))
 
     def reload(self) -> None:
         self.reloads += 1
@@ -114,14 +109,7 @@ class Host:
         while self.reloads == before:
             assert time.monotonic() < deadline
             change()
-            self.reactor.wait(0.5)
-            self._companions.run_due(time.monotonic())
-
-    def close(self) -> None:
-        self._companions.stop()
-        self.reactor.close()
-        os.close(self._log)
-        os.close(self._writer)
+            self.turn(0.5)
 
 
 @pytest.fixture

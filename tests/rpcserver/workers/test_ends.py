@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.models import of_each_kind
-from tests.servers import PATIENCE, all_gone, running, watched
+from tests.servers import PATIENCE, all_gone, children_of, running, watched
 
 # A change of user has the kernel forget PR_SET_PDEATHSIG; only root can make one, and anybody can forget it.
 SETUID = """
@@ -40,9 +40,9 @@ def test_workers_that_have_changed_their_user_die_with_the_arbiter(model: str, t
     with running("-m", model, "-w", "2", app=SETUID, folder=tmp_path) as server, server.connect() as client:
         parent = client.call("parent").result
         workers = server.workers()
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text() if model == "fork" else ""
+        children = children_of(parent) if model == "fork" else []
         assert parent == server.pid or (parent in workers and children)
-        with watched([*workers, *map(int, children.split())]) as processes:
+        with watched([*workers, *children]) as processes:
             server.signal(signal.SIGKILL)
             assert all_gone(processes, PATIENCE)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye
-from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, running, until, watched
+from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, children_of, running, until, watched
 
 HOOKED_APP = (
     PROBE_APP
@@ -41,10 +41,6 @@ def start() -> None:
     raise OSError("no database")
 """
 )
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_each_connection_has_a_process_that_is_reaped_after_it(tmp_path: Path) -> None:
