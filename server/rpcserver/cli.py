@@ -39,10 +39,8 @@ EXIT_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and leave the process.
-
-    Args:
-        arguments: the command line after the program's name; the process's own unless given.
+    """Run the command and leave the process; `arguments` are those after the program's name, the process's own unless
+    given.
     """
     started = time.monotonic()
     printed_to_nobody = sys.stdout is None
@@ -78,14 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
-    """Find out what is asked for.
-
-    Args:
-        arguments: the command line after the program's name.
-        config: the configuration file.
-
-    Returns:
-        The invocation, or None where the command line asked for the help or the version, which was written.
+    """Find out what is asked for; None where that is the help or the version, which was written.
 
     Raises:
         SettingsError: a value, an option or the file is wrong, or what was asked for cannot be written.
@@ -156,30 +147,24 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
     from rpcserver.arbiter.boot import BootError
     from rpcserver.run import check_server, run_server
 
-    if invocation.check:
-        try:
+    try:
+        if invocation.check:
             served = check_server(invocation.settings)
             try:
                 click.echo(served)
             except OSError as error:
                 raise _unwritten(error) from error
-        except (LoadError, ServiceError) as error:
-            if isinstance(error, AppFailed) and error.traceback:
-                _say(error.traceback.rstrip("\n"))
-            _fail(str(error), EXIT_APP, parent)
-        except (SettingsError, TlsError) as error:
-            _fail(str(error), EXIT_USAGE, parent)
-        return 0
-    try:
-        logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
-    except OSError as error:
-        _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, parent)
-    try:
+            return 0
+        try:
+            logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
+        except OSError as error:
+            _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, parent)
         run_server(invocation.settings, logs, parent, started=started, managed=True)
-    except BootError as error:
-        if error.traceback:
-            _say(error.traceback.rstrip("\n"))
-        _fail(error.message, EXIT_APP, parent, error.traceback)
+    except (BootError, LoadError, ServiceError) as error:
+        traceback = error.traceback if isinstance(error, AppFailed | BootError) else None
+        if traceback:
+            _say(traceback.rstrip("\n"))
+        _fail(str(error), EXIT_APP, parent, traceback)
     except (SettingsError, TlsError) as error:
         _fail(str(error), EXIT_USAGE, parent)
     except ServerError as error:

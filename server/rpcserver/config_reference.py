@@ -13,8 +13,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NOT_IN_FILES", "config_reference", "print_reference"]
-
 NOT_IN_FILES: Final = frozenset(
     {"check", "completion", "config", "config_reference", "help", "link_fd", "man", "version"}
 )

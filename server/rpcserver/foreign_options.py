@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["HERE", "OTHERWISE", "advice_on"]
-
 _MODELS: Final = "thread for gthread and gevent, async for uvicorn's workers"
 
 HERE: Final = {

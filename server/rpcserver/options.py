@@ -5,16 +5,16 @@ Reading other sources than the command line, and running what is asked for, is `
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from rpcserver.completion import SHELLS, print_completion
 from rpcserver.config_reference import print_reference
 from rpcserver.grouped_help import GroupedCommand, GroupedOption
-from rpcserver.manual import show_manual
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import (
     ServerSettings,
@@ -35,10 +35,15 @@ from rpcwire.worker_models import MODELS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 ENVIRONMENT: Final = "RPCSERVER"
 """What the names of environment variables begin with."""
 
 _DEFAULTS: Final = ServerSettings()
+_LONGEST: Final = 31_536_000
+_SHELLS: Final = ("bash", "zsh", "fish")
+_REGISTRY_TLS: Final = ("register_ca", "register_cert", "register_key")
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -52,57 +57,77 @@ class Invocation(msgspec.Struct, frozen=True):
     """Whether nothing is to be started."""
 
 
-def _option(*names: str, group: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option. Unless another one is given, its default is that of the setting with its name."""
-    default = getattr(_DEFAULTS, names[0].partition("/")[0].removeprefix("--").replace("-", "_"), None)
-    if default is not None:
-        attributes = {"default": default, "show_default": not isinstance(default, bool), **attributes}
-    return click.option(*names, cls=GroupedOption, group=group, **attributes)
+class _Group:
+    """Options under a heading; unless one is given, the default of each is that of the setting with its name."""
+
+    def __init__(self, heading: str) -> None:
+        self._heading = heading
+
+    def option(self, *names: str, read: Callable[[Any], Any] | None = None, **attributes: Any) -> Decorator:
+        """Declare an option, whose text, or each of its texts, `read` converts."""
+        default = getattr(_DEFAULTS, names[0].partition("/")[0].removeprefix("--").replace("-", "_"), None)
+        if default is not None:
+            attributes = {"default": default, "show_default": not isinstance(default, bool), **attributes}
+        if read is not None:
+            attributes["callback"] = _read_by(read)
+        return click.option(*names, cls=GroupedOption, group=self._heading, **attributes)
+
+    def seconds(self, name: str, *, least: float = 0, most: float = _LONGEST, **attributes: Any) -> Decorator:
+        return self.option(name, type=click.FloatRange(least, most), read=checked_seconds, metavar="S", **attributes)
+
+    def count(self, *names: str, least: int = 1, most: int = 1_000_000, **attributes: Any) -> Decorator:
+        return self.option(*names, type=click.IntRange(least, most), metavar="N", **attributes)
+
+    def file(self, *names: str, **attributes: Any) -> Decorator:
+        return self.option(*names, type=click.Path(path_type=Path), metavar="PATH", **attributes)
+
+    def action(self, name: str, callback: Callable[..., None], **attributes: Any) -> Decorator:
+        """Declare an option that has something else done than to run a server."""
+        attributes = {"is_flag": "type" not in attributes, **attributes}
+        return self.option(name, callback=callback, expose_value=False, is_eager=True, **attributes)
 
 
-_SECONDS: Final = click.FloatRange(min=0, max=31_536_000)
-
-
-def _seconds(name: str, *, group: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - click's word
-    return _option(name, group=group, type=_SECONDS, callback=_read_by(checked_seconds), metavar="S", help=help)
-
-
-def _count(
-    name: str,
-    *,
-    group: str,
-    least: int = 1,
-    most: int = 1_000_000,
-    help: str,  # noqa: A002 - as above
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return _option(name, group=group, type=click.IntRange(least, most), metavar="N", help=help)
-
-
-def _file(name: str, *, group: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - as above
-    return _option(name, group=group, type=click.Path(path_type=Path), metavar="PATH", help=help)
-
-
-def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Make a callback that converts an option's text, or each of its texts."""
-
+def _read_by(read: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         try:
-            return tuple(parse(text) for text in value) if isinstance(value, tuple) else parse(value)
+            return tuple(read(text) for text in value) if isinstance(value, tuple) else read(value)
         except ValueError as error:
             raise click.BadParameter(str(error), ctx, param) from error
 
     return callback
 
 
-_REGISTRY_TLS: Final = ("register_ca", "register_cert", "register_key")
-_LISTEN: Final = "Listening"
-_TLS: Final = "TLS (files in PEM form; read again when the server reloads)"
-_WORKERS: Final = "Workers"
-_LIMITS: Final = "Limits (seconds; 0 is no limit)"
-_STOP: Final = "Stopping"
-_REGISTRY: Final = "Registration (for clients of many machines; needs pip install 'rpcshell[zookeeper]')"
-_LOGS: Final = "Logs"
-_OTHER: Final = "Other"
+def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
+    """Print what a shell evaluates to complete the command, where that was asked for, and leave."""
+    del param
+    if shell is None or ctx.resilient_parsing:
+        return
+    from click.shell_completion import get_completion_class
+
+    if (found := get_completion_class(shell)) is not None:
+        # The last is the environment variable by which the shells' scripts ask for completions, as click calls it.
+        maker = found(ctx.command, {}, "rpcserver", "_RPCSERVER_COMPLETE")
+        # click's own `source` would start bash to look at its version; any of this century will do.
+        click.echo(maker.source_template % maker.source_vars(), nl=False)
+    ctx.exit()
+
+
+def _show_manual(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Become the shell of the same wheel, that shows its guide to the server, where that was asked for."""
+    del param
+    if wanted and not ctx.resilient_parsing:
+        # Without the current folder on the path: what is called rpcshell there is none.
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "rpcshell", "--man", "server"])  # noqa: S606 - it needs none
+
+
+_LISTEN: Final = _Group("Listening")
+_TLS: Final = _Group("TLS (files in PEM form; read again when the server reloads)")
+_WORKERS: Final = _Group("Workers")
+_LIMITS: Final = _Group("Limits (seconds; 0 is no limit)")
+_STOP: Final = _Group("Stopping")
+_REGISTRY: Final = _Group("Registration (for clients of many machines; needs pip install 'rpcshell[zookeeper]')")
+_LOGS: Final = _Group("Logs")
+_OTHER: Final = _Group("Other")
 
 
 @click.command(
@@ -111,236 +136,180 @@ _OTHER: Final = "Other"
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
 )
 @click.argument("app", required=False, type=click.Path(), envvar=f"{ENVIRONMENT}_APP")
-@_option(
+@_LISTEN.option(
     "--bind",
     "-b",
-    group=_LISTEN,
     multiple=True,
     metavar="ADDRESS",
     default=[str(bind) for bind in _DEFAULTS.bind],
-    callback=_read_by(parse_bind),
+    read=parse_bind,
     help="HOST:PORT, [IPV6]:PORT, unix:PATH or unix:@NAME, or with a framing for JSON-RPC, as in line+tcp://HOST:PORT; "
     "may be repeated. Port 0 takes a free one.",
 )
-@_count("--backlog", group=_LISTEN, most=65535, help="How many connections may wait to be accepted.")
-@_option(
+@_LISTEN.count("--backlog", most=65535, help="How many connections may wait to be accepted.")
+@_LISTEN.option(
     "--unix-mode",
-    group=_LISTEN,
     metavar="MODE",
     default=f"{_DEFAULTS.unix_mode:o}",
-    callback=_read_by(parse_mode),
+    read=parse_mode,
     help="Permissions of the paths of Unix sockets.",
 )
-@_option(
+@_LISTEN.option(
     "--proxy-protocol",
-    group=_LISTEN,
     metavar="FROM",
-    callback=_read_by(parse_proxies),
+    read=parse_proxies,
     help="Take clients' addresses from the PROXY headers (v1 or v2) that these proxies must send: addresses, networks "
     "and unix, with commas between them.",
 )
-@_file("--tls-cert", group=_TLS, help="The server's certificate, its issuers' after it: speak TLS on TCP addresses.")
-@_file("--tls-key", group=_TLS, help="The certificate's key, unless it is in the same file.")
-@_file("--tls-client-ca", group=_TLS, help="Certificates of authorities: serve only clients that show one of theirs.")
-@_option(
+@_TLS.file("--tls-cert", help="The server's certificate, its issuers' after it: speak TLS on TCP addresses.")
+@_TLS.file("--tls-key", help="The certificate's key, unless it is in the same file.")
+@_TLS.file("--tls-client-ca", help="Certificates of authorities: serve only clients that show one of theirs.")
+@_WORKERS.count(
     "--workers",
     "-w",
-    group=_WORKERS,
-    type=click.IntRange(1, 1000),
-    metavar="N",
+    most=1000,
     default=None,
     show_default="one a processor; in model sync twice as many and one, at least 4",
     help="How many worker processes to keep. Model sync needs as many as there are clients at once; in the others one "
     "a processor is best, as each serves many.",
 )
-@_option(
+@_WORKERS.option(
     "--model",
     "-m",
-    group=_WORKERS,
     type=click.Choice(list(MODELS)),
     help="How a worker serves connections. sync: one at a time, for few clients; thread: a thread each; pool: --threads"
     " for any number of them; fork: a process each; async: on an event loop, the fastest with many clients.",
 )
-@_option(
+@_WORKERS.option(
     "--preload",
-    group=_WORKERS,
     is_flag=True,
     help="Import the app once, in a process that forks the workers: they share its memory, and start in milliseconds. "
     "What does not survive a fork, such as a connection, belongs in @service.on_worker_start.",
 )
-@_seconds("--start-timeout", group=_WORKERS, help="How long a worker may take to load the app; 0 is no limit.")
-@_count("--threads", group=_WORKERS, help="Models pool and async: threads for handlers, in each worker.")
-@_count("--queue", group=_WORKERS, help="Model pool: requests that wait, in each worker.")
-@_count("--max-children", group=_WORKERS, help="Model fork: processes of each worker.")
-@_count("--max-requests", group=_WORKERS, least=0, help="Replace a worker after that many requests; 0 is never.")
-@_count("--max-requests-jitter", group=_WORKERS, least=0, help="And up to that many more, at random.")
-@_seconds(
+@_WORKERS.seconds("--start-timeout", help="How long a worker may take to load the app; 0 is no limit.")
+@_WORKERS.count("--threads", help="Models pool and async: threads for handlers, in each worker.")
+@_WORKERS.count("--queue", help="Model pool: requests that wait, in each worker.")
+@_WORKERS.count("--max-children", help="Model fork: processes of each worker.")
+@_WORKERS.count("--max-requests", least=0, help="Replace a worker after that many requests; 0 is never.")
+@_WORKERS.count("--max-requests-jitter", least=0, help="And up to that many more, at random.")
+@_WORKERS.seconds(
     "--reclaim-idle",
-    group=_WORKERS,
     help="While clients wait in vain, a connection that is silent, or slow, for so long loses its place, or else "
     "one that is in use and has lasted so long, where its client heeds `close`; 0 is never.",
 )
-@_seconds("--timeout", group=_LIMITS, help="For a handler to finish a request.")
-@_count("--max-connections", group=_LIMITS, help="Open connections of each worker; one of model sync has one.")
-@_option(
+@_LIMITS.seconds("--timeout", help="For a handler to finish a request.")
+@_LIMITS.count("--max-connections", help="Open connections of each worker; one of model sync has one.")
+@_LIMITS.option(
     "--max-frame",
-    group=_LIMITS,
     metavar="SIZE",
     default="16M",
-    callback=_read_by(parse_size),
+    read=parse_size,
     help="The largest request. How deeply its JSON may be nested is the interpreter's to say: 1,000 levels or more.",
 )
-@_option(
+@_LIMITS.option(
     "--max-buffered",
-    group=_LIMITS,
     metavar="SIZE",
     default="256M",
-    callback=_read_by(parse_budget),
+    read=parse_budget,
     help="What a worker holds of large requests, one --max-frame at least; more are answered busy. 0 is no limit.",
 )
-@_seconds("--idle-timeout", group=_LIMITS, help="Silence between requests.")
-@_seconds(
+@_LIMITS.seconds("--idle-timeout", help="Silence between requests.")
+@_LIMITS.seconds(
     "--max-connection-age",
-    group=_LIMITS,
     help="Age at which a connection ends between two calls, or up to a fifth sooner, to be balanced anew.",
 )
-@_seconds("--read-timeout", group=_LIMITS, help="From a request's first byte to its last, and to the first request.")
-@_seconds("--write-timeout", group=_LIMITS, help="For a client to take the next 64 KiB of a reply.")
-@_seconds("--drain-timeout", group=_STOP, help="How long workers may take to finish before they are killed.")
-@_seconds(
-    "--drain-grace", group=_STOP, help="How long an idle client that does not know `close` has for one last request."
-)
-@_option(
+@_LIMITS.seconds("--read-timeout", help="From a request's first byte to its last, and to the first request.")
+@_LIMITS.seconds("--write-timeout", help="For a client to take the next 64 KiB of a reply.")
+@_STOP.seconds("--drain-timeout", help="How long workers may take to finish before they are killed.")
+@_STOP.seconds("--drain-grace", help="How long an idle client that does not know `close` has for one last request.")
+@_STOP.seconds(
     "--drain-settle",
-    group=_STOP,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
     show_default="0, or 0.3 with --register",
     help="How long SIGTERM leaves everything as it is, but for --health, so that balancers hear of it first.",
 )
-@_option(
+@_REGISTRY.option(
     "--register",
-    group=_REGISTRY,
     metavar="URL",
-    callback=_read_by(parse_registry),
+    read=parse_registry,
     help="Keep this server in ZooKeeper while it is ready: zk://HOST:PORT,HOST:PORT/path, or zks:// for TLS.",
 )
-@_option(
+@_REGISTRY.option(
     "--advertise",
-    group=_REGISTRY,
     metavar="HOST[:PORT]",
-    callback=_read_by(parse_advertised),
+    read=parse_advertised,
     show_default="where it listens",
     help="As what: where clients on other machines connect to.",
 )
-@_file(
+@_REGISTRY.file(
     "--register-credentials",
-    group=_REGISTRY,
     help="A TOML file that nobody else may read: user, password and, as zkCli writes it, acl.",
 )
-@_option(
+@_REGISTRY.seconds(
     "--register-session",
-    group=_REGISTRY,
-    type=click.FloatRange(min=1, max=3600),
-    callback=_read_by(checked_seconds),
-    metavar="S",
+    least=1,
+    most=3600,
     help="How long ZooKeeper waits for a server that is silent before it forgets it.",
 )
-@_file("--register-ca", group=_REGISTRY, help="Authorities to trust at a zks:// address, instead of the system's.")
-@_file("--register-cert", group=_REGISTRY, help="The certificate to show to ZooKeeper.")
-@_file("--register-key", group=_REGISTRY, help="Its key, unless it is in the same file.")
-@_option(
+@_REGISTRY.file("--register-ca", help="Authorities to trust at a zks:// address, instead of the system's.")
+@_REGISTRY.file("--register-cert", help="The certificate to show to ZooKeeper.")
+@_REGISTRY.file("--register-key", help="Its key, unless it is in the same file.")
+@_LOGS.option(
     "--log-level",
-    group=_LOGS,
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
     help="The least that is logged.",
 )
-@_option(
+@_LOGS.option(
     "--log-format",
-    group=_LOGS,
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
     help="Lines for people, or one JSON object per line.",
 )
-@_file("--log-file", group=_LOGS, help="Append to a file instead of writing to standard error.")
-@_option("--access-log/--no-access-log", group=_LOGS, help="Log each request, with its time and sizes.")
-@_option(
+@_LOGS.file("--log-file", help="Append to a file instead of writing to standard error.")
+@_LOGS.option("--access-log/--no-access-log", help="Log each request, with its time and sizes.")
+@_OTHER.option(
     "--control",
-    group=_OTHER,
     metavar="PATH",
-    callback=_read_by(parse_control),
+    read=parse_control,
     help="A Unix socket for watching and steering the server; auto is one in your runtime folder, none is none.",
 )
-@_option(
+@_OTHER.option(
     "--health",
-    group=_OTHER,
     metavar="ADDRESS",
-    callback=_read_by(parse_health),
+    read=parse_health,
     help="Tell balancers there how the server is: /healthz and /readyz over HTTP, and HAProxy's agent checks. "
     "HOST:PORT or unix:PATH.",
 )
-@_option(
+@_OTHER.option(
     "--metrics",
-    group=_OTHER,
     metavar="HOST:PORT",
-    callback=_read_by(parse_metrics),
+    read=parse_metrics,
     help="Serve metrics for Prometheus there; needs pip install 'rpcshell[metrics]'.",
 )
-@_option(
+@_OTHER.option(
     "--reload",
-    group=_OTHER,
     is_flag=True,
     help="Replace the workers when the app's files change; needs pip install 'rpcshell[reload]'.",
 )
-@_option("--debug", group=_OTHER, is_flag=True, help="Send clients the tracebacks of failing handlers.")
-@_option(
-    "--config",
-    "-c",
-    group=_OTHER,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="A TOML file with settings, named like these options: `workers = 10`.",
-)
-@_option(
-    "--config-reference",
-    group=_OTHER,
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=print_reference,
-    help="Print such a file that explains itself.",
-)
-@_option(
+@_OTHER.option("--debug", is_flag=True, help="Send clients the tracebacks of failing handlers.")
+@_OTHER.file("--config", "-c", help="A TOML file with settings, named like these options: `workers = 10`.")
+@_OTHER.action("--config-reference", print_reference, help="Print such a file that explains itself.")
+@_OTHER.option(
     "--check",
-    group=_OTHER,
     is_flag=True,
     help="Import the app, read the certificates, say what would be served where, and start nothing.",
 )
-@_option(
+@_OTHER.action(
     "--completion",
-    group=_OTHER,
-    type=click.Choice(SHELLS),
-    expose_value=False,
-    is_eager=True,
-    callback=print_completion,
+    _print_completion,
+    type=click.Choice(_SHELLS),
     help="Print the completion of this command for a shell.",
 )
-@_option(
-    "--man",
-    group=_OTHER,
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=show_manual,
-    help="Show the guide to the server, as rpcshell --man server does.",
-)
-@_option(
+@_OTHER.action("--man", _show_manual, help="Show the guide to the server, as rpcshell --man server does.")
+@_OTHER.option(
     "--link-fd",
-    group=_OTHER,
     type=click.IntRange(min=0),
     metavar="FD",
     help="A stream socket to the program that started the server: told in JSON lines when it is ready, and "
