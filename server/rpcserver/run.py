@@ -40,12 +40,8 @@ def run_server(
 ) -> None:
     """Run a server until it is stopped.
 
-    Args:
-        settings: what it serves, and how.
-        logs: where the process's log goes.
-        parent: the process that started it.
-        started: when the program started, in monotonic seconds.
-        managed: whether a service manager's environment is heeded, where there is one.
+    The program has `started` at that time, in monotonic seconds; a service manager's environment is heeded where the
+    server is `managed`.
 
     Raises:
         TlsError: a certificate or a key cannot be used.
@@ -72,7 +68,7 @@ def run_server(
             health=health,
             duties=duties,
             registration=_registrar(settings, listeners, metrics),
-            notifier=Notifier.from_environment() if managed else None,
+            notifier=Notifier.from_environment() if managed else Notifier(),
             tls=tls,
             started=started,
         )
@@ -83,10 +79,8 @@ def run_server(
 
 
 def check_server(settings: ServerSettings) -> str:
-    """Import what would be served and read the certificates, without listening anywhere.
-
-    Returns:
-        What would be served where, in one line.
+    """Import what would be served and read the certificates, without listening anywhere; say what would be served
+    where, in one line.
 
     Raises:
         AppNotFound, AppFailed: the app cannot be imported.
@@ -100,7 +94,6 @@ def check_server(settings: ServerSettings) -> str:
 
 
 def _tls(settings: ServerSettings) -> ServerTls | None:
-    """Read the certificate that the settings name; None where they name none."""
     if settings.tls_cert is None:
         return None
     from rpcserver.system.tls import ServerTls
@@ -112,7 +105,6 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
 
 
 def _metrics(settings: ServerSettings) -> Sequence[Listener]:
-    """Listen where the settings have metrics asked for; nowhere where they do not."""
     if settings.metrics is None:
         return ()
     from rpcserver.ops.metrics import open_metrics
@@ -124,9 +116,10 @@ def _duties(settings: ServerSettings, metrics: Sequence[Listener]) -> Callable[[
     """Prepare the companions that the settings ask for, and what makes them for an arbiter."""
     made: list[Callable[[Arbiter], Duty]] = []
     if metrics:
+        from rpcserver.arbiter.status import take_sample
         from rpcserver.ops.metrics import metrics_duty
 
-        made.append(lambda arbiter: metrics_duty(metrics, arbiter.sample))
+        made.append(lambda arbiter: metrics_duty(metrics, partial(take_sample, arbiter)))
     if settings.reload:
         from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
 
@@ -140,7 +133,6 @@ def _duties(settings: ServerSettings, metrics: Sequence[Listener]) -> Callable[[
 def _registrar(
     settings: ServerSettings, listeners: Sequence[Listener], metrics: Sequence[Listener]
 ) -> Registrar | None:
-    """Prepare the registration that the settings ask for; None where they ask for none."""
     if settings.register is None:
         return None
     from rpcserver.ops.registrar import registrar

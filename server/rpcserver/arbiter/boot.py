@@ -1,20 +1,31 @@
-"""The start of a server: its first workers, and when as many serve as can be had.
+"""The start of a server: its first workers, when as many serve as can be had, and who is told of that.
 
 What follows then, and what a failure means for the server, is decided in `rpcserver.arbiter.arbiter`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.errors import ServerError
+from rpcserver.system.settings import default_workers
+from rpcwire.control import ServerReady
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.slots import WorkerSlot
-    from rpcserver.system.channel import WorkerFailed
+    from rpcserver.system.channel import ParentLink, WorkerFailed
+    from rpcserver.system.settings import ServerSettings
+    from rpcserver.system.systemd import Notifier
+
+logger = logging.getLogger(__name__)
 
 _APART: Final = 0.05
 
@@ -49,8 +60,8 @@ class Boot:
             self._crew.start(slot)
 
     def go_on(self) -> None:
-        """Start the next worker, since one is ready."""
-        following = next((slot for slot in self._crew.slots if slot.is_unused), None)
+        """Start the next worker, where none was started yet nor failed to, since one is ready."""
+        following = next((slot for slot in self._crew.slots if slot.worker is None and not slot.early_deaths), None)
         if following is not None:
             self._crew.start(following)
 
@@ -82,3 +93,36 @@ class Boot:
         for other in others:
             other.retry_at = None
         return False
+
+
+def announce(
+    settings: ServerSettings,
+    addresses: Sequence[str],
+    control: str | None,
+    workers: tuple[int, int],
+    *,
+    seconds: float,
+    notifier: Notifier,
+    parent: ParentLink | None,
+) -> None:
+    """Tell the log, the service manager and the parent process where the server listens, and by how many workers it
+    serves of how many that there shall be; its start took so many seconds.
+    """
+    serving, wanted = workers
+    said = number_of_workers(wanted)
+    if serving < wanted:
+        said = f"{serving} of {said}"
+    logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
+    model = MODELS[settings.model]
+    best = default_workers(concurrent=model.concurrent)
+    # In model fork the processes of connections take all processors, however many workers there are.
+    if wanted > best and model.concurrent and not model.forks:
+        logger.info("model %s is at its best with one worker a processor: %d here", settings.model, best)
+    if control is not None:
+        logger.info("control socket: %s", control)
+    notifier.ready(said)
+    if parent is not None:
+        ready = ServerReady(
+            os.getpid(), tuple(addresses), serving, settings.model, settings.app, round(seconds, 3), control
+        )
+        parent.send(ready)

@@ -41,27 +41,22 @@ _IGNORED: Final = (signal.SIGHUP, signal.SIGUSR2)
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What a companion is for.
-
-    Attributes:
-        on_message: called in the arbiter with what the companion sends; what it returns, if anything, is sent back.
-            It must not wait.
-        keeps: what the arbiter and the companion hold and workers must not.
-    """
+    """What a companion is for."""
 
     name: str
     main: Callable[[socket.socket], int]
     on_message: Callable[[bytes], bytes | None]
+    """Called in the arbiter with what the companion sends; what it returns, if anything, is sent back. It must not
+    wait."""
     keeps: Sequence[Closeable] = ()
+    """What the arbiter and the companion hold and workers must not."""
 
 
 class Companions:
     """The companions of one arbiter.
 
-    Args:
-        logs: where the process's log goes.
-        private: yields what companions must not hold of the arbiter's, the workers' listeners too, for a listener
-            lives as long as any process holds it.
+    `private` yields what they must not hold of the arbiter's, the workers' listeners too, for a listener lives as long
+    as any process holds it.
     """
 
     def __init__(self, reactor: Reactor, logs: LineHandler, private: Callable[[], Iterable[Closeable]]) -> None:
@@ -125,7 +120,6 @@ class Companions:
         """Close their descriptors in a forked child; the companions go on."""
         for companion in self._all:
             companion.close()
-            companion.process = companion.end = None
             if companion is not self._this:
                 for kept in companion.duty.keeps:
                     kept.close()
@@ -199,13 +193,10 @@ class Companions:
         logger.error("the %s companion (pid %d) %s; a new one starts in %g s", companion.duty.name, pid, end, delay)
 
     def _let_go(self, companion: _Companion) -> None:
-        if companion.process is not None:
-            self._reactor.unwatch(companion.process.fileno())
-        if companion.end is not None:
-            self._reactor.unwatch(companion.end.fileno())
+        for held in (companion.process, companion.end):
+            if held is not None:
+                self._reactor.unwatch(held.fileno())
         companion.close()
-        companion.process = None
-        companion.end = None
 
 
 @dataclass(slots=True)
@@ -228,10 +219,10 @@ class _Companion:
 
     def close(self) -> None:
         """Close its descriptors."""
-        if self.process is not None:
-            self.process.close()
-        if self.end is not None:
-            self.end.close()
+        for held in (self.process, self.end):
+            if held is not None:
+                held.close()
+        self.process = self.end = None
 
 
 def _live(duty: Duty, end: socket.socket, logs: LineHandler) -> int:

@@ -59,10 +59,7 @@ class ControlSocket(msgspec.Struct, frozen=True):
 
 
 def open_control(path: str) -> Listener | None:
-    """Open the control socket.
-
-    Args:
-        path: where, or `auto` for a socket of this process in the user's runtime folder, or `none`.
+    """Open the control socket at a path, or for `auto` in the user's runtime folder; for `none` there is none.
 
     Raises:
         BindError: it cannot be had there.
@@ -152,18 +149,14 @@ def _socket_in(folder: Path) -> Path:
 class ControlServer:
     """Serves the control socket on the arbiter's epoll.
 
-    A client that does not read its replies, or does not end a request that it has begun, is dropped.
-
-    Args:
-        patience: how long a client may take to end a request or to read a reply, in seconds; 0 and more than five are
-            five, for the arbiter's time is everybody's.
+    A client has `patience` seconds to end a request that it has begun or to read a reply, and is dropped then; 0 and
+    more than five are five, for the arbiter's time is everybody's.
     """
 
-    def __init__(self, control: ControlSocket, reactor: Reactor, steered: object, *, patience: float = 0) -> None:
-        self._listener = listener = control.listener
+    def __init__(self, control: ControlSocket, reactor: Reactor, arbiter: object, *, patience: float) -> None:
         self._reactor = reactor
         self._control = control
-        self._steered = steered
+        self._arbiter = arbiter
         self._answer: Answer | None = None
         self._owner = os.geteuid()
         patience = min(patience or _MOST_PATIENCE, _MOST_PATIENCE)
@@ -172,8 +165,7 @@ class ControlServer:
         )
         self._clients: set[_Client] = set()
         self._refusals = RateLimit(_SAID_AGAIN)
-        self._accepts_again = NEVER
-        reactor.watch(listener.fileno(), self._on_client)
+        self._watch(control.listener)
 
     @property
     def address(self) -> str:
@@ -183,15 +175,13 @@ class ControlServer:
     @property
     def deadline(self) -> float | None:
         """When `run_due` has something to do, in monotonic seconds."""
-        deadline = min((client.deadline for client in self._clients), default=NEVER)
-        deadline = min(deadline, self._accepts_again)
+        deadline = min(self._accepts_again, *(client.deadline for client in self._clients), NEVER)
         return None if deadline == NEVER else deadline
 
     def run_due(self, now: float) -> None:
         """Go on with clients that have asked for much, and drop those whose time is over."""
         if now >= self._accepts_again:
-            self._accepts_again = NEVER
-            self._reactor.watch(self._listener.fileno(), self._on_client)
+            self._watch(self._listener)
         for client in tuple(self._clients):
             if client.following is ANSWER:
                 client.go_on()
@@ -219,9 +209,7 @@ class ControlServer:
         if listener is not None:
             self._reactor.unwatch(self._listener.fileno())
             self._listener.close()
-            self._listener = listener
-            self._accepts_again = NEVER
-            self._reactor.watch(listener.fileno(), self._on_client)
+            self._watch(listener)
             logger.warning("the control socket had vanished, and was made again: %s", self.address)
 
     def close(self) -> None:
@@ -229,6 +217,11 @@ class ControlServer:
         self._listener.socket.close()
         for client in self._clients:
             client.connection.close()
+
+    def _watch(self, listener: Listener) -> None:
+        self._listener = listener
+        self._accepts_again = NEVER
+        self._reactor.watch(listener.fileno(), self._on_client)
 
     def _on_client(self) -> None:
         try:
@@ -256,7 +249,7 @@ class ControlServer:
         else:
             try:
                 if self._answer is None:
-                    self._answer = self._control.answer_for(self._steered)
+                    self._answer = self._control.answer_for(self._arbiter)
             except OSError as error:
                 self._note_refusal(error)
                 client.close()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
-from rpcserver.arbiter.scaling import MAX_WORKERS
+from rpcserver.arbiter.crew import MAX_WORKERS
+from rpcserver.arbiter.memory_gauge import MemoryGauge
+from rpcserver.arbiter.status import server_status
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.service import Service
@@ -36,6 +38,7 @@ from rpcwire.control import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rpcserver.arbiter.arbiter import Arbiter
     from rpcserver.arbiter.control import Answer
     from rpcserver.arbiter.slots import WorkerProcess
 
@@ -48,129 +51,84 @@ Moment = Annotated[float, msgspec.Meta(ge=0.01, le=LONGEST_FREEZE)]
 SignalName = Literal["ABRT", "CONT", "INT", "KILL", "QUIT", "SEGV", "STOP", "TERM"]
 
 
-class Steered(Protocol):
-    """What the methods need of the arbiter."""
-
-    @property
-    def log_descriptor(self) -> int:
-        """What the server's log is written to."""
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the server is on its way out."""
-
-    def status(self) -> ServerStatus:
-        """Describe the server."""
-
-    def scale(self, workers: int) -> None:
-        """Keep another number of workers."""
-
-    def reload(self) -> int:
-        """Replace all workers; returns their generation."""
-
-    def drain(self) -> None:
-        """Stop without loss."""
-
-    def quit(self) -> None:
-        """Stop at once."""
-
-    def find_worker(self, number: int) -> WorkerProcess | None:
-        """Return the worker with that number that serves, or else one that starts or leaves."""
-
-    def release(self, worker: WorkerProcess) -> None:
-        """Ask a worker to leave, and start another one in its place."""
-
-    def send_signal(self, worker: WorkerProcess, number: signal.Signals) -> None:
-        """Send a worker a signal."""
-
-    def freeze(self, worker: WorkerProcess, seconds: float) -> None:
-        """Stop a worker for a while."""
-
-    def thaw(self, number: int) -> list[int]:
-        """Let the workers with a number go on that were stopped for a while; returns their pids."""
-
-    def events(self, after: int) -> Events:
-        """Tell what happened after an event, by its number."""
-
-
-def control_answer(steered: Steered) -> Answer:
+def control_answer(arbiter: Arbiter) -> Answer:
     """Return what answers requests on the control socket."""
     info = WorkerInfo(worker=0, pid=os.getpid(), generation=0, model="control")
-    return Dispatcher(control_service(steered), info).answer
+    return Dispatcher(_control_service(arbiter), info).answer
 
 
-def control_service(steered: Steered) -> Service:
-    """Make the service."""
+def _control_service(arbiter: Arbiter) -> Service:
     service = Service("rpcserver control", __version__, "Watches and steers a running server.")
+    gauge = MemoryGauge()
 
     def living(number: int) -> WorkerProcess:
-        worker = steered.find_worker(number)
+        worker = arbiter.find_worker(number)
         if worker is None:
             raise RpcError(f"there is no worker {number}; arbiter.status lists those that there are")
         return worker
 
     def refuse_when_leaving() -> None:
-        if steered.leaving:
+        if arbiter.phase.leaving:
             raise RpcError("the server is on its way out, and cannot do that any more")
 
     @service.method(name="arbiter.status", idempotent=True)
     def status() -> ServerStatus:
         """Describe the server and its workers."""
-        return steered.status()
+        return server_status(arbiter, gauge)
 
     @service.method(name="arbiter.scale", idempotent=True)
     def scale(workers: Count) -> Scaled:
         """Keep another number of workers; when there shall be fewer, the oldest idle ones leave first."""
         refuse_when_leaving()
-        before = steered.status().wanted
-        steered.scale(workers)
+        before = len(arbiter.crew.slots)
+        arbiter.scale(workers)
         return Scaled(workers, before)
 
     @service.method(name="arbiter.reload")
     def reload() -> Reloading:
         """Replace the workers one by one by new ones, which import the app anew; no call is lost."""
         refuse_when_leaving()
-        return Reloading(steered.reload())
+        return Reloading(arbiter.reload())
 
     @service.method(name="arbiter.stop")
     def stop(graceful: bool = True) -> Stopping:
         """Stop the server: after answering what has arrived, or at once."""
-        if graceful and not steered.leaving:
-            steered.drain()
+        if graceful and not arbiter.phase.leaving:
+            arbiter.drain()
         elif not graceful:
-            steered.quit()
+            arbiter.quit()
         return Stopping(graceful)
 
     @service.method(name="arbiter.logs", idempotent=True)
     def logs(lines: Lines = 100, worker: Count | None = None) -> list[str]:
         """Return the log's last lines, all of them or those of one worker."""
         with _log_read_back():
-            return last_lines(steered.log_descriptor, lines, worker)
+            return last_lines(arbiter.logs.fileno(), lines, worker)
 
     @service.method(name="arbiter.log_since", idempotent=True)
     def log_since(position: LogPosition | None = None, limit: Lines = 1000) -> LogPart:
         """Return what was written to the log after a place in it, or its last lines, and the place to go on from."""
         with _log_read_back():
-            return lines_since(steered.log_descriptor, position, limit)
+            return lines_since(arbiter.logs.fileno(), position, limit)
 
     @service.method(name="arbiter.events", idempotent=True)
     def events(after: Annotated[int, msgspec.Meta(ge=0)] = 0) -> Events:
         """Return what happened to the server and its workers lately, after the event with that number."""
-        return steered.events(after)
+        return arbiter.crew.events.since(after)
 
     @service.method(name="worker.stop")
     def stop_worker(worker: Count) -> Signalled:
         """Have a worker answer what has arrived and leave; another one is started in its place at once."""
         refuse_when_leaving()
         found = living(worker)
-        steered.release(found)
+        arbiter.release(found)
         return Signalled(worker, found.pid, "TERM")
 
     @service.method(name="worker.kill")
     def kill_worker(worker: Count, signal: SignalName = "KILL") -> Signalled:
         """Send a worker a signal; if it dies of it, another one is started in its place."""
         found = living(worker)
-        steered.send_signal(found, _SIGNALS[signal])
+        arbiter.send_signal(found, _SIGNALS[signal])
         return Signalled(worker, found.pid, signal)
 
     @service.method(name="worker.freeze")
@@ -178,13 +136,13 @@ def control_service(steered: Steered) -> Service:
         """Stop a worker, as if it hung, for so many seconds; it goes on by itself, whatever becomes of the caller."""
         refuse_when_leaving()
         found = living(worker)
-        steered.freeze(found, seconds)
+        arbiter.freezer.freeze(found, seconds)
         return Frozen(worker, found.pid, seconds)
 
     @service.method(name="worker.thaw", idempotent=True)
     def thaw_worker(worker: Count) -> Thawed:
         """Let a worker that was frozen go on before its time is over."""
-        return Thawed(worker, steered.thaw(worker))
+        return Thawed(worker, arbiter.freezer.thaw(worker))
 
     return service
 

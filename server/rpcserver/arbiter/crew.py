@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.events import EventRing
-from rpcserver.arbiter.slots import LAST_WORDS, WorkerProcess, WorkerSlot
+from rpcserver.arbiter.slots import LAST_WORDS, WorkerProcess, WorkerSlot, number_of_workers
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady, WorkerStarted
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.stems import Stems
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.loop import Part, Reactor
+    from rpcserver.system.loop import Reactor
     from rpcserver.system.process import ChildProcess, Closeable
     from rpcserver.system.scoreboard import SlotReading
     from rpcserver.system.settings import ServerSettings
@@ -36,22 +36,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_WORKERS: Final = 1000
+"""The most workers that a server can be told to keep."""
+
 _QUICK_SECONDS: Final = 1.0
 _MOST_SLOTS: Final = 2048
 _ROOM_FOR_EACH: Final = 4
 
 
 class Crew:
-    """Every worker of the server.
-
-    Args:
-        logs: where the process's log goes.
-        private: yields what workers must not hold of the arbiter's, the crew's own excluded.
-        tls: the certificate, where TLS is spoken.
-
-    Attributes:
-        hurried: whether workers that do not leave in time are killed without last words.
-    """
+    """Every worker of the server; `private` yields what workers must not hold of the arbiter's, but for the crew's."""
 
     def __init__(
         self,
@@ -61,7 +55,7 @@ class Crew:
         reactor: Reactor,
         private: Callable[[], Iterable[Closeable]],
         overseer: Overseer,
-        tls: ServerTls | None = None,
+        tls: ServerTls | None,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
@@ -77,7 +71,8 @@ class Crew:
         self.slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]
         self.generation = 0
         self.closing = False
-        self.hurried = False
+        self._hurried = False
+        """Whether workers that do not leave in time are killed without last words."""
         self.events = EventRing()
         self._succession = Succession(self.slots, self.dismiss, self.events, overseer, settings.start_timeout)
         self.stems: Stems | None = None
@@ -85,19 +80,8 @@ class Crew:
             # Few servers have any.
             from rpcserver.arbiter.stems import Stems
 
-            self.stems = Stems(
-                self._spawner,
-                self.board,
-                reactor,
-                self,
-                overseer,
-                self.events,
-                lambda: itertools.chain(private(), self.holdings()),
-                start_timeout=settings.start_timeout,
-            )
-
-    def __len__(self) -> int:
-        return len(self._living)
+            limit = settings.start_timeout
+            self.stems = Stems(self._spawner, self.board, reactor, self, overseer, self.events, self._others, limit)
 
     @property
     def lives(self) -> bool:
@@ -124,10 +108,6 @@ class Crew:
         """The processes of all workers and stems that are known."""
         stems = set() if self.stems is None else self.stems.pids
         return {worker.pid for worker in self._living.values()} | stems
-
-    def parts(self) -> tuple[Part, ...]:
-        """What has deadlines."""
-        return (self,) if self.stems is None else (self, self.stems)
 
     def holdings(self) -> Iterator[Closeable]:
         """What a new process must not hold of the crew's."""
@@ -166,8 +146,11 @@ class Crew:
     def _make(self, number: int, index: int) -> tuple[ChildProcess, ArbiterEnd]:
         if self.stems is not None:
             return self.stems.order(number, index, self.generation)
-        private = itertools.chain(self._private(), self.holdings())
-        return self._spawner.spawn(number, self.generation, self.board.slot(index), private)
+        return self._spawner.spawn(number, self.generation, self.board.slot(index), self._others())
+
+    def _others(self) -> Iterable[Closeable]:
+        """What a worker must not hold."""
+        return itertools.chain(self._private(), self.holdings())
 
     def _watch_process(self, worker: WorkerProcess) -> None:
         limit = self._settings.start_timeout
@@ -198,23 +181,20 @@ class Crew:
 
     def quit(self, number: signal.Signals) -> None:
         """Have every process leave within a second, or at once where the signal is SIGKILL."""
-        self.hurried = True
+        self._hurried = True
         for worker in self:
             self.dismiss(worker, number, _QUICK_SECONDS)
         if self.stems is not None:
             self.stems.hurry(number)
 
     def dismiss(self, worker: WorkerProcess, number: signal.Signals = GRACEFUL, seconds: float | None = None) -> None:
-        """Ask a worker to leave; it is made to when the time is over.
-
-        GRACEFUL and QUICK ask, SIGKILL does not. The drain timeout counts where no seconds are given.
-        """
+        """Ask a worker to leave, or kill it with SIGKILL; it is made to after so many seconds, or the drain timeout."""
         if not worker.pid:
             self._give_up(worker)
             return
-        seconds = self._settings.drain_timeout if seconds is None else seconds
         if worker.state is SlotState.ABORTING and number is GRACEFUL:
             return
+        seconds = self._settings.drain_timeout if seconds is None else seconds
         self._become(worker, SlotState.DRAINING, time.monotonic() + seconds)
         self.events.add("draining", worker)
         worker.process.send_signal(number)
@@ -233,8 +213,31 @@ class Crew:
         if had_place and slot.worker is None and not self.closing:
             self.start(slot)
 
-    def remove(self, slot: WorkerSlot) -> None:
-        """Give up a slot; its worker is asked to leave."""
+    def scale(self, workers: int) -> None:
+        """Keep another number of workers: start more, or ask the oldest idle ones to leave."""
+        before = len(self.slots)
+        if workers == before:
+            return
+        logger.info("scaling from %d to %s", before, number_of_workers(workers))
+        self.events.add("scaling", text=f"from {before} to {number_of_workers(workers)}")
+        taken = {slot.number for slot in self.slots}
+        free = (number for number in itertools.count(1) if number not in taken)
+        for _ in range(workers - before):
+            slot = WorkerSlot(next(free))
+            self.slots.append(slot)
+            self.start(slot)
+        self.slots.sort(key=lambda slot: slot.number)
+        for slot in sorted(self.slots, key=self._reluctance)[: max(0, before - workers)]:
+            self._remove(slot)
+
+    def _reluctance(self, slot: WorkerSlot) -> tuple[int, int, int]:
+        """What speaks against taking a slot away: a running call, connections, and youth."""
+        if slot.worker is None:
+            return (-1, 0, 0)
+        reading = self.read(slot.worker)
+        return (reading.running, reading.connections, reading.born)
+
+    def _remove(self, slot: WorkerSlot) -> None:
         self.slots.remove(slot)
         slot.retry_at = None
         for worker in (slot.worker, slot.successor):
@@ -310,12 +313,11 @@ class Crew:
 
     def _on_fork_failed(self, worker: WorkerProcess, failure: WorkerFailed | None) -> None:
         """Start another one in its place; now where there is no failure, since its stem alone is to blame."""
-        slot = worker.slot
-        had_place = self._give_up(worker)
-        if had_place and not self.closing and failure is None:
-            self.start(slot)
-        elif had_place and not self.closing and failure is not None:
-            self._succession.follow_failed_start(slot, failure)
+        if self._give_up(worker) and not self.closing:
+            if failure is None:
+                self.start(worker.slot)
+            else:
+                self._succession.follow_failed_start(worker.slot, failure)
         self._overseer.worker_left()
 
     def _give_up(self, worker: WorkerProcess) -> bool:
@@ -358,20 +360,15 @@ class Crew:
 
     def _on_deadline(self, worker: WorkerProcess) -> None:
         worker.deadline = None
-        match worker.state:
-            case SlotState.STARTING:
-                logger.error(
-                    "worker %d was not ready after %g s, and is killed", worker.number, self._settings.start_timeout
-                )
-                worker.process.send_signal(signal.SIGKILL)
-            case SlotState.DRAINING:
-                logger.warning("%s did not stop in time, and is killed", worker)
-                if self.hurried:
-                    worker.process.send_signal(signal.SIGKILL)
-                else:
-                    self.abort(worker)
-            case _:
-                worker.process.send_signal(signal.SIGKILL)
+        if worker.state is SlotState.STARTING:
+            limit = self._settings.start_timeout
+            logger.error("worker %d was not ready after %g s, and is killed", worker.number, limit)
+        elif worker.state is SlotState.DRAINING:
+            logger.warning("%s did not stop in time, and is killed", worker)
+            if not self._hurried:
+                self.abort(worker)
+                return
+        worker.process.send_signal(signal.SIGKILL)
 
     def _on_exit(self, worker: WorkerProcess) -> None:
         if self._living.get(worker.index) is not worker or (end := worker.process.reap()) is None:
@@ -390,7 +387,7 @@ class Crew:
         self.events.add("left" if end.clean else "died", worker, signal=end.signal_name, lost=lost, text=str(end))
         failure = self._failures.pop(worker.index, None)
         if self.closing or not had_place:
-            level = logging.DEBUG if end.clean or self.hurried else logging.WARNING
+            level = logging.DEBUG if end.clean or self._hurried else logging.WARNING
             logger.log(level, "%s %s", worker, end)
         elif state is SlotState.STARTING:
             self._succession.follow_early_end(worker, end, failure)

@@ -21,12 +21,8 @@ PATIENCE: Final = 2.0
 
 
 class Departure:
-    """Waits until the registry has forgotten the server, and then so long that clients and balancers know.
-
-    Args:
-        settle: for how many seconds that is.
-        registration: the server's, where it has one.
-        drain: is called then.
+    """Waits until the registry has forgotten the server, and then `settle` seconds, in which clients and balancers
+    hear of it; then it calls `drain`.
     """
 
     def __init__(self, settle: float, registration: Registration | None, drain: Callable[[], None]) -> None:
@@ -44,9 +40,7 @@ class Departure:
     @property
     def deadline(self) -> float | None:
         """When `run_due` has something to do, in monotonic seconds."""
-        if self._registration is not None and self._registration.awaited:
-            return self._registration.leaves_by
-        return self._drain_at
+        return self._registration.leaves_by if self._registration and self.awaits_registry else self._drain_at
 
     def begin(self) -> bool:
         """Begin to wait; False where there is nothing to wait for."""

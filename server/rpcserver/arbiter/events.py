@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from rpcwire.control import Events, ServerEvent
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from rpcwire.control import EventKind
 
 MOST_EVENTS: Final = 1024
-"""How many are kept; a client that asks more seldom than they come is told how many it has missed."""
+"""How many are kept."""
 
 
 class EventRing:
-    """Keeps the last events."""
+    """Keeps the last events; a client that asks more seldom than they come is told how many it has missed."""
 
     def __init__(self) -> None:
         self._ring: deque[ServerEvent] = deque(maxlen=MOST_EVENTS)
@@ -37,30 +38,16 @@ class EventRing:
         lost: int = 0,
         text: str = "",
     ) -> None:
-        """Add what happens now.
-
-        A worker's event tells its generation unless another one is given.
-        """
+        """Add what happens now; a worker's event tells its generation."""
         self._last += 1
-        number, pid = (None, None) if worker is None else (worker.number, worker.pid)
-        if worker is not None and generation is None:
-            generation = worker.generation
-        self._ring.append(
-            ServerEvent(
-                self._last, time.monotonic(), kind, number, pid, generation, signal=signal, lost=lost, text=text
-            )
-        )
+        number = pid = None
+        if worker is not None:
+            number, pid, generation = worker.number, worker.pid, worker.generation
+        at = time.monotonic()
+        self._ring.append(ServerEvent(self._last, at, kind, number, pid, generation, signal, lost, text))
 
     def since(self, number: int) -> Events:
-        """Return what came after an event.
-
-        Args:
-            number: of the last event that is known; 0 for none.
-        """
-        found: list[ServerEvent] = []
-        for event in reversed(self._ring):
-            if event.number <= number:
-                break
-            found.append(event)
-        found.reverse()
-        return Events(time.monotonic(), self._last, max(0, self._last - number) - len(found), found)
+        """Return what came after the event with that number, the last that is known; 0 for none."""
+        new = max(0, self._last - number)
+        found = list(islice(self._ring, max(0, len(self._ring) - new), None))
+        return Events(time.monotonic(), self._last, new - len(found), found)

@@ -60,13 +60,9 @@ def open_health(bind: Bind, unix_mode: int) -> list[Listener]:
 
 
 class HealthServer:
-    """Answers who asks, and never waits for one.
+    """Answers who asks at listeners, which are closed with this, and never waits for one.
 
     Of clients that are too many the oldest are let go; each is answered once, and has two seconds to ask.
-
-    Args:
-        listeners: where it is asked; they are closed with this.
-        judge: says how the server is.
     """
 
     def __init__(self, listeners: Sequence[Listener], reactor: Reactor, judge: Judge) -> None:
@@ -181,13 +177,7 @@ class HealthServer:
 
 
 class _Client:
-    """One who asks.
-
-    Attributes:
-        head: what has come.
-        answered: whether it was told; what it sends then is thrown away.
-        deadline: until when it may take for that, in monotonic seconds.
-    """
+    """One who asks; what it sends once it was answered is thrown away."""
 
     def __init__(self, accepted: socket.socket) -> None:
         self.socket = accepted
@@ -208,16 +198,7 @@ class _Client:
 
 
 def reply_to(head: bytes, judge: Judge, *, ended: bool) -> bytes | None:
-    """Answer what a client has sent.
-
-    Args:
-        head: all that has come of it.
-        judge: says how the server is.
-        ended: whether no more will come.
-
-    Returns:
-        What it is told, or None where more must come first.
-    """
+    """Answer what has come of a client, all of it where it `ended`; None where more must come first."""
     if not any(head.startswith(method) or method.startswith(head) for method in _METHODS) or (ended and not head):
         return agent_word(judge())
     if b"\r\n\r\n" in head or b"\n\n" in head:

@@ -44,15 +44,8 @@ _WINDOW: Final = 10_000_000_000
 
 
 class Housekeeping:
-    """Goes its rounds.
-
-    Args:
-        give_up: is told why the server cannot go on.
-
-    Attributes:
-        deadline: when the next round is due, in monotonic seconds.
-        shares: how busy workers are.
-        liveness: which of them serve.
+    """Goes its rounds, and keeps how busy workers are, and which of them serve; `give_up` is told why the server cannot
+    go on.
     """
 
     def __init__(
@@ -68,7 +61,8 @@ class Housekeeping:
         self.liveness = Liveness(settings.model)
         self._stalled: set[int] = set()
         self._period = min(self._watchdog.period, self._reclaim.period)
-        self.deadline: float | None = time.monotonic() + self._period
+        self.deadline = time.monotonic() + self._period
+        """When the next round is due, in monotonic seconds."""
 
     def forgive(self) -> None:
         """Count nobody's time from before now, since this process could not look."""
@@ -78,7 +72,7 @@ class Housekeeping:
 
     def run_due(self, now: float) -> None:
         """Go the round if it is due."""
-        if self.deadline is None or now < self.deadline:
+        if now < self.deadline:
             return
         self.deadline = now + self._period
         crew = self._crew
@@ -123,11 +117,7 @@ class Housekeeping:
 
 
 class Watchdog:
-    """Tells a handler that takes too long from a worker whose own loop has stopped. The arbiter acts on it.
-
-    Attributes:
-        period: seconds between two rounds.
-    """
+    """Tells a handler that takes too long from a worker whose own loop has stopped."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._timeout = settings.timeout
@@ -163,13 +153,10 @@ class Watchdog:
 
 
 class Reclaim:
-    """Finds clients that wait while connections hold every worker, and the workers that are asked to let go.
-
-    Attributes:
-        period: seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
-    """
+    """Finds clients that wait while connections hold every worker, and the workers that are asked to let go."""
 
     def __init__(self, settings: ServerSettings) -> None:
+        # So that nobody waits much longer than connections may be idle.
         self.period = min(PERIOD, max(_SHORTEST, settings.reclaim_idle / 2 or PERIOD))
         self._sync = not MODELS[settings.model].concurrent
         self._most = 1 if self._sync else settings.max_connections
@@ -181,10 +168,8 @@ class Reclaim:
         self._held_since: dict[int, tuple[int, int]] = {}
 
     def look(self, workers: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int, now: int) -> list[WorkerProcess]:
-        """Find the workers that shall let their connection go, where so many clients wait to be accepted.
-
-        Returns:
-            Workers whose connection has been idle longest, or else in use, not more than clients wait.
+        """Find the workers that shall let their connection go, where so many clients wait to be accepted: those whose
+        connection has been idle longest, or else in use, and not more than clients wait.
         """
         serving = [(worker, reading) for worker, reading in workers if reading.state is SlotState.READY]
         self._note_connections(serving, now)
@@ -257,10 +242,8 @@ class BusyShares:
     def sample(self, readings: Sequence[SlotReading], now: int) -> None:
         """Note how busy workers have been so far."""
         if now - self._turned >= _WINDOW // 2:
-            self._older, self._samples = (
-                self._samples,
-                {reading.pid: (now, busy_ns(reading, now)) for reading in readings},
-            )
+            self._older = self._samples
+            self._samples = {reading.pid: (now, busy_ns(reading, now)) for reading in readings}
             self._turned = now
 
     def share(self, reading: SlotReading, now: int) -> float:
@@ -304,11 +287,7 @@ class Freezer:
         self._frozen[worker.pid] = (worker, time.monotonic() + seconds)
 
     def thaw(self, number: int) -> list[int]:
-        """Let all frozen workers with a number go on: while one is replaced there may be two.
-
-        Returns:
-            Their pids.
-        """
+        """Let all frozen workers with a number go on, and return their pids: while one is replaced there may be two."""
         found = [worker for worker, _ in self._frozen.values() if worker.number == number]
         return [worker.pid for worker in found if self._thaw(worker)]
 

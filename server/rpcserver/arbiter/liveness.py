@@ -30,11 +30,7 @@ STALLED_AFTER: Final = 3_000_000_000
 
 
 class Liveness:
-    """Tells workers that serve from those that are stalled.
-
-    Args:
-        model: the worker model.
-    """
+    """Tells workers of a model that serve from those that are stalled."""
 
     def __init__(self, model: str) -> None:
         self._sync = not MODELS[model].concurrent

@@ -21,23 +21,19 @@ _LEAST_AGE: Final = 1.0
 
 
 class MemoryUse(msgspec.Struct, frozen=True):
-    """Memory of a process in bytes; None where the kernel does not tell.
-
-    Attributes:
-        pss: its own, and its part of what it shares with others: the proportional set size, proc_pid_smaps(5).
-        uss: what is its own alone, and would be free without it: the unique set size.
-    """
+    """Memory of a process in bytes; None where the kernel does not tell."""
 
     pss: int | None = None
+    """Its own, and its part of what it shares with others: the proportional set size, proc_pid_smaps(5)."""
     uss: int | None = None
+    """What is its own alone, and would be free without it: the unique set size."""
 
 
 class MemoryGauge:
     """Reads what processes take, and remembers it.
 
-    Args:
-        budget: seconds of processor time, which a busy machine does not use up, that are spent on one answer; what
-            was not reached is read for the next one.
+    `budget` is how many seconds of processor time, which a busy machine does not use up, are spent on one answer; what
+    was not reached is read for the next one.
     """
 
     def __init__(self, budget: float = _BUDGET) -> None:

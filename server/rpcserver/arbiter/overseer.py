@@ -1,4 +1,4 @@
-"""Whom the arbiter's parts tell what happens to workers and stems: the arbiter itself, where nobody else is named."""
+"""Whom the arbiter's parts tell what happens to workers and stems: the arbiter itself, and the crew of its forks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.system.channel import ArbiterEnd, WorkerFailed
-
-
-class AppOverseer(Protocol):
-    """Whom stems tell how loading the app has ended, where that was asked."""
-
-    def app_loaded(self) -> None:
-        """The workers that start from now on come of the new stem."""
-
-    def app_failed(self, failure: WorkerFailed) -> None:
-        """The app could not be loaded; where there was a stem, it stays."""
 
 
 class ForkOverseer(Protocol):
@@ -29,8 +19,8 @@ class ForkOverseer(Protocol):
         """Read what a worker has said so far; returns whether it was forked."""
 
 
-class Overseer(AppOverseer, Protocol):
-    """Whom the crew tells what happens, before it is logged or acted upon here."""
+class Overseer(Protocol):
+    """Whom the crew and the stems tell what happens, before it is logged or acted upon there; that is the arbiter."""
 
     def worker_ready(self, worker: WorkerProcess) -> None:
         """A worker serves."""
@@ -43,3 +33,9 @@ class Overseer(AppOverseer, Protocol):
 
     def worker_left(self) -> None:
         """A worker has ended, and whatever follows from it has been seen to."""
+
+    def app_loaded(self) -> None:
+        """The app was loaded, as asked: the workers that start from now on come of the new stem."""
+
+    def app_failed(self, failure: WorkerFailed) -> None:
+        """The app could not be loaded, as was asked; where there was a stem, it stays."""

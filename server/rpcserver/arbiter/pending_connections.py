@@ -25,36 +25,34 @@ _LOOK_AGAIN: Final = 0.01
 
 
 class PendingConnections:
-    """Keeps connections for workers that drain.
+    """Keeps connections for workers that drain; `then` is told at the end how many seconds are left for that."""
 
-    Attributes:
-        deadline: when `run_due` has something to do, in monotonic seconds.
-    """
-
-    def __init__(self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener], then: Callable[[float], None]
+    ) -> None:
         self._settings = settings
         self._crew = crew
         self._listeners = listeners
+        self._then = then
         self._connections: deque[socket.socket] = deque()
         self._began = 0.0
         self._awaited_worker = False
-        self._then: Callable[[float], None] = _nothing
         self.deadline: float | None = None
+        """When `run_due` has something to do, in monotonic seconds."""
 
     def __iter__(self) -> Iterator[socket.socket]:
         return iter(self._connections)
 
-    def take(self, then: Callable[[float], None]) -> None:
+    def take(self) -> None:
         """Withdraw the listeners, take what waits in their queues, close them, and have no more workers started.
 
         That is done in a moment, in which the kernel ends what it is about: a client that it had found a listener for
         is then in the middle of its handshake, and has a second to end it. Clients that no worker could serve wait for
-        one that starts, within half of the drain timeout. `then` is told at the end how many seconds of that are left.
+        one that starts, within half of the drain timeout.
         """
         allow_descriptors(self._settings.backlog * len(self._listeners))
         for listener in self._listeners:
             listener.withdraw()
-        self._then = then
         self._began = time.monotonic()
         self.deadline = self._began + _LOOK_AGAIN
         if not _is_starting(self._crew):
@@ -115,7 +113,3 @@ def _is_starting(crew: Crew) -> bool:
     if crew.closing or any(slot.serves for slot in crew.slots) or (crew.stems is not None and crew.stems.has_failed):
         return False
     return any(slot.worker is not None or slot.retry_at is not None for slot in crew.slots)
-
-
-def _nothing(_seconds: float) -> None:
-    pass

@@ -1,4 +1,4 @@
-"""Whether this server shall be sent calls, as balancers ask it; how they ask is in `rpcserver.arbiter.health`."""
+"""What the server is about, and whether it shall be sent calls, as balancers ask it; how they ask is in `health`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rpcserver.arbiter.phase import Phase
 from rpcserver.system.scoreboard import SlotState
 
 if TYPE_CHECKING:
@@ -15,6 +14,27 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.liveness import Liveness
     from rpcserver.system.scoreboard import SlotReading
+
+
+class Phase(enum.Enum):
+    """What the arbiter is about, from its start to its stop."""
+
+    BOOTING = "booting"
+    RUNNING = "running"
+    SETTLING = "settling"
+    """Balancers hear that the server leaves, while it serves as before."""
+    DRAINING = "draining"
+    QUITTING = "quitting"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether clients are taken in no more, and workers that end have no successors."""
+        return self in {Phase.DRAINING, Phase.QUITTING}
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is on its way out."""
+        return self.stopping or self is Phase.SETTLING
 
 
 class Fitness(enum.Enum):
@@ -28,20 +48,14 @@ class Fitness(enum.Enum):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """What a server says of itself to a balancer.
-
-    Attributes:
-        status: whether it shall get calls: `ready`, or why not.
-        reason: the same in a sentence.
-        serving: how many workers are ready, and tick.
-        stalled: how many are ready, and do not.
-        wanted: how many there shall be.
-    """
+    """What a server says of itself to a balancer: whether it shall get calls, and why not."""
 
     status: Fitness
     reason: str
     serving: int
+    """How many workers are ready, and tick."""
     stalled: int
+    """How many are ready, and do not."""
     wanted: int
 
 

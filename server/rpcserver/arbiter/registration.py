@@ -71,39 +71,24 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the server is registered, and as what.
-
-    Attributes:
-        registry: the serverset's address.
-        endpoint: where clients connect to.
-        address: the same as targets are written.
-        metrics: where metrics are asked for; None where there are none, or clients elsewhere cannot reach them.
-    """
+    """Where the server is registered, and as what."""
 
     registry: str
+    """The serverset's address."""
     endpoint: Endpoint
+    """Where clients connect to."""
     address: str
+    """The same as targets are written."""
     tls: bool = False
     metrics: Endpoint | None = None
+    """Where metrics are asked for; None where there are none, or clients elsewhere cannot reach them."""
 
 
 _decode_report: Final = msgspec.msgpack.Decoder(Report).decode
 
 
 class Registration:
-    """Says what shall be in the registry, and hears what is.
-
-    Args:
-        place: where it is registered, and as what.
-        keep: is the companion that talks to the registry.
-        judge: says how the server is.
-        tell: sends the companion a message, if there is one.
-
-    Attributes:
-        duty: of the companion.
-        leaves_by: until when the server's end waits for the registry, in monotonic seconds; None before it leaves.
-        left: whether the registry has forgotten it, as it was asked to.
-    """
+    """Says what shall be in the registry, and hears what is; `keep` is the companion that talks to the registry."""
 
     def __init__(
         self,
@@ -124,7 +109,9 @@ class Registration:
         self._report = Report(0, RegistryState.CONNECTING)
         self._since = self._heard = time.monotonic()
         self.leaves_by: float | None = None
+        """Until when the server's end waits for the registry, in monotonic seconds; None before it leaves."""
         self.left = False
+        """Whether the registry has forgotten it, as it was asked to."""
         self._problems = RateLimit(_SAID_AGAIN)
 
     @property

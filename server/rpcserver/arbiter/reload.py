@@ -7,32 +7,27 @@ now. Where a stem imports it for them, a new stem comes first. If one does not s
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.slots import number_of_workers
+from rpcserver.system.channel import WorkerFailed
 from rpcserver.system.errors import TlsError
 
 if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.slots import WorkerSlot
-    from rpcserver.system.channel import WorkerFailed
     from rpcserver.system.systemd import Notifier
     from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
 
+_STAY: Final = "the workers that serve now stay"
+
 
 class Reload:
-    """Replaces all workers of a crew by ones of the next generation.
+    """Replaces all workers of a crew by ones of the next generation."""
 
-    Args:
-        tls: the certificate, where TLS is spoken.
-
-    Attributes:
-        problem: why the last one was given up; None where it was not.
-    """
-
-    def __init__(self, crew: Crew, notifier: Notifier, tls: ServerTls | None = None) -> None:
+    def __init__(self, crew: Crew, notifier: Notifier, tls: ServerTls | None) -> None:
         self._crew = crew
         self._tls = tls
         self._notifier = notifier
@@ -41,6 +36,7 @@ class Reload:
         self._replaced: WorkerSlot | None = None
         self.active = False
         self.problem: str | None = None
+        """Why the last one was given up; None where it was not."""
 
     @property
     def generation(self) -> int:
@@ -63,8 +59,8 @@ class Reload:
             if self._tls is not None:
                 self._tls.renew()
         except TlsError as error:
-            logger.error("the reload has failed, the workers that serve now stay: %s", error)
-            self._fail(str(error))
+            self._report(WorkerFailed(str(error)))
+            self._end_failed(str(error))
             return
         self.active = self._awaits_app = True
         logger.info("reloading: generation %d", self.generation)
@@ -112,36 +108,32 @@ class Reload:
     def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
         """Give the reload up, if one is under way, since a worker did not start; a slot without any waits for room.
 
-        Returns:
-            Whether the slot goes on with the worker that it has.
+        Whether the slot goes on with the worker that it has is returned.
         """
         if not self.active or self._awaits_app or (failure.shortage and slot.worker is None):
             return False
         crew = self._crew
         new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
-        stays = f"{new} of {len(crew.slots)} workers are new" if new else "the workers that serve now stay"
-        logger.error("the reload has failed, %s: %s", stays, failure.message, extra={"traceback": failure.traceback})
+        self._report(failure, f"{new} of {len(crew.slots)} workers are new" if new else _STAY)
         # Without the former stem there is no way back.
         if not new and (crew.stems is None or crew.stems.can_revert):
             crew.generation -= 1
             if crew.stems is not None:
                 crew.stems.revert()
-        self._fail(failure.message)
+        self._end_failed(failure.message)
         return slot.worker is not None and not slot.worker.retiring
 
     def app_failed(self, failure: WorkerFailed) -> None:
         """Give the reload up, since the app as it is now cannot be loaded."""
-        if not self._awaits_app:
-            return
-        self._awaits_app = False
-        logger.error(
-            "the reload has failed, the workers that serve now stay: %s",
-            failure.message,
-            extra={"traceback": failure.traceback},
-        )
-        self._fail(failure.message)
+        if self._awaits_app:
+            self._awaits_app = False
+            self._report(failure)
+            self._end_failed(failure.message)
 
-    def _fail(self, problem: str) -> None:
+    def _report(self, failure: WorkerFailed, stays: str = _STAY) -> None:
+        logger.error("the reload has failed, %s: %s", stays, failure.message, extra={"traceback": failure.traceback})
+
+    def _end_failed(self, problem: str) -> None:
         self.problem = problem
         self._crew.events.add("reload_failed", generation=self._crew.generation, text=problem)
         self._end()

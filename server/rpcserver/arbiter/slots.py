@@ -62,21 +62,13 @@ class WorkerProcess(msgspec.Struct, eq=False):
     def __str__(self) -> str:
         return f"worker {self.number} (pid {self.pid})"
 
-    def lived(self, now: float) -> bool:
-        """Whether it served for long enough not to have died of its start."""
-        return self.ready_since is not None and now - self.ready_since >= LIVED
-
 
 class WorkerSlot(msgspec.Struct, eq=False):
-    """A place for a worker.
-
-    Attributes:
-        number: the number of its workers, from 1.
-        worker: the worker that serves, or starts where none serves.
-    """
+    """A place for a worker; its workers have its number, from 1."""
 
     number: int
     worker: WorkerProcess | None = None
+    """The one that serves, or starts where none serves."""
     successor: WorkerProcess | None = None
     """One that starts while another one serves, and takes its place when it is ready."""
     retry_at: float | None = None
@@ -84,11 +76,6 @@ class WorkerSlot(msgspec.Struct, eq=False):
     """How many workers in a row died of their start."""
     short: bool = False
     """Whether the system had no room for the last one that was to start."""
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether no worker was started here yet, nor failed to."""
-        return self.worker is None and not self.early_deaths
 
     @property
     def serves(self) -> bool:
@@ -109,10 +96,9 @@ class WorkerSlot(msgspec.Struct, eq=False):
         return former
 
     def left(self, worker: WorkerProcess) -> bool:
-        """Note that a worker has ended; a successor takes its place even if it still starts.
+        """Note that a worker has ended, whose successor takes its place even if it still starts.
 
-        Returns:
-            Whether it had a place: not, where its successor serves already.
+        False is returned for one that had no place any more, as its successor serves already.
         """
         if worker is self.successor:
             self.successor = None
@@ -123,11 +109,10 @@ class WorkerSlot(msgspec.Struct, eq=False):
         return True
 
     def retry(self, now: float, *, ready: bool = False, lived: bool = False) -> float:
-        """Have a worker started later.
+        """Have a worker started later, and return in how many seconds.
 
-        Returns:
-            The seconds until then: none where it had lived, more and more where each dies of its start, but no more
-            than one where each gets ready first.
+        That is none where the last one had lived, more and more where each dies of its start, but no more than one
+        where each gets ready first.
         """
         self.early_deaths = 0 if lived else self.early_deaths + 1
         delay = 0.0

@@ -37,14 +37,10 @@ class Spawner:
 
     It imports the worker model and whatever else workers need, so that they share its memory. Each worker enters the
     current folder by its name, and so the release that a link in that names by then.
-
-    Args:
-        logs: where the process's log goes; workers put their numbers there.
-        tls: the certificate, where TLS is spoken.
     """
 
     def __init__(
-        self, settings: ServerSettings, listeners: Sequence[Listener], logs: LineHandler, tls: ServerTls | None = None
+        self, settings: ServerSettings, listeners: Sequence[Listener], logs: LineHandler, tls: ServerTls | None
     ) -> None:
         self._settings = settings
         self._tls = tls
@@ -58,13 +54,7 @@ class Spawner:
     def spawn(
         self, number: int, generation: int, board: SlotBoard, private: Iterable[Closeable]
     ) -> tuple[ChildProcess, ArbiterEnd]:
-        """Fork a worker.
-
-        Args:
-            number: the worker's number, from 1.
-            generation: how many times the server had been reloaded.
-            board: its slot on the scoreboard.
-            private: what the worker must not hold: the arbiter's own and its ways to other processes.
+        """Fork a worker, which must not hold what is `private`: the arbiter's own and its ways to other processes.
 
         Raises:
             OSError: there is no process or no descriptor left.
@@ -83,7 +73,7 @@ class Spawner:
     def spawn_stem(
         self, generation: int, board: Scoreboard, private: Iterable[Closeable]
     ) -> tuple[ChildProcess, StemLink]:
-        """Fork a stem; the arguments are like those of `spawn`.
+        """Fork a stem, as `spawn` forks a worker.
 
         Raises:
             OSError: there is no process or no descriptor left.

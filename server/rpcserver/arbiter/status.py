@@ -21,16 +21,10 @@ from rpcserver.system.version import __version__
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, StemStatus, TotalStatus, WorkerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from rpcserver.arbiter.crew import Crew
+    from rpcserver.arbiter.arbiter import Arbiter
     from rpcserver.arbiter.housekeeping import Housekeeping
-    from rpcserver.arbiter.liveness import Liveness
     from rpcserver.arbiter.memory_gauge import MemoryGauge
-    from rpcserver.arbiter.registration import Registration
-    from rpcserver.arbiter.reload import Reload
-    from rpcserver.arbiter.stems import Stems
-    from rpcserver.system.settings import ServerSettings
+    from rpcserver.arbiter.stem_process import StemProcess
     from rpcserver.system.sockets import Listener
 
 _SECOND: Final = 1_000_000_000
@@ -38,112 +32,90 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _NOT_TOLD: Final = MemoryUse()
 
 
-def server_status(
-    settings: ServerSettings,
-    crew: Crew,
-    reload: Reload,
-    housekeeping: Housekeeping,
-    listeners: Sequence[Listener],
-    *,
-    phase: str,
-    uptime: float,
-    registration: Registration | None = None,
-    gauge: MemoryGauge,
-) -> ServerStatus:
+def server_status(arbiter: Arbiter, gauge: MemoryGauge) -> ServerStatus:
     """Describe the server."""
+    crew, settings, housekeeping = arbiter.crew, arbiter.settings, arbiter.housekeeping
     uses = gauge.read(crew.pids)
+    now = time.monotonic_ns()
+    totals = crew.board.totals()
     return ServerStatus(
         pid=os.getpid(),
         version=__version__,
         model=settings.model,
         app=settings.app,
-        phase=phase,
+        phase=arbiter.phase.value,
         generation=crew.generation,
-        reloading=reload.active,
-        reload_problem=reload.problem,
-        uptime=round(uptime, 3),
-        listeners=[listener_status(listener) for listener in listeners],
+        reloading=arbiter.reloads.active,
+        reload_problem=arbiter.reloads.problem,
+        uptime=round(now / _SECOND - arbiter.started, 3),
+        listeners=[_listener_status(listener) for listener in arbiter.listeners],
         wanted=len(crew.slots),
-        workers=worker_statuses(crew, housekeeping, uses),
-        stems=[] if crew.stems is None else stem_statuses(crew.stems, uses),
-        totals=total_status(crew),
-        registration=None if registration is None else registration.status(),
+        workers=[
+            _worker_status(reading, housekeeping, uses.get(reading.pid, _NOT_TOLD), now)
+            for reading in crew.board.readings()
+            if reading.pid
+        ],
+        stems=[_stem_status(stem, uses.get(stem.process.pid, _NOT_TOLD), now) for stem in crew.stems or ()],
+        totals=TotalStatus(
+            accepts=totals.accepts,
+            calls=totals.requests,
+            errors=totals.errors,
+            busy_seconds=totals.busy_ns / _SECOND,
+            bytes_in=totals.bytes_in,
+            bytes_out=totals.bytes_out,
+            died=totals.died,
+            lost=totals.lost,
+        ),
+        registration=None if arbiter.registration is None else arbiter.registration.status(),
     )
 
 
-def worker_statuses(crew: Crew, housekeeping: Housekeeping, uses: Mapping[int, MemoryUse]) -> list[WorkerStatus]:
-    """Describe every worker, by their numbers; with what they take of memory by their pids."""
-    now = time.monotonic_ns()
-    liveness = housekeeping.liveness
-    return [
-        WorkerStatus(
-            worker=reading.number,
-            pid=reading.pid,
-            generation=reading.generation,
-            state=reading.state.name.lower(),
-            call=RunningCall(reading.method, round((now - reading.request_began) / _SECOND, 6))
-            if reading.running
-            else None,
-            calls_running=reading.running,
-            connections=reading.connections,
-            accepts=reading.accepts,
-            calls=reading.requests,
-            errors=reading.errors,
-            busy_seconds=busy_ns(reading, now) / _SECOND,
-            busy=round(housekeeping.shares.share(reading, now), 4),
-            bytes_in=reading.bytes_in,
-            bytes_out=reading.bytes_out,
-            memory=resident_memory(reading.pid),
-            pss=uses.get(reading.pid, _NOT_TOLD).pss,
-            uss=uses.get(reading.pid, _NOT_TOLD).uss,
-            age=round((now - reading.born) / _SECOND, 3),
-            silent=None if (silent := liveness.silent_for(reading, now)) is None else round(silent / _SECOND, 3),
-            stalled=liveness.is_stalled(reading, now),
-        )
-        for reading in crew.board.readings()
-        if reading.pid
-    ]
+def _worker_status(reading: SlotReading, housekeeping: Housekeeping, use: MemoryUse, now: int) -> WorkerStatus:
+    silent = housekeeping.liveness.silent_for(reading, now)
+    call = RunningCall(reading.method, round((now - reading.request_began) / _SECOND, 6))
+    return WorkerStatus(
+        worker=reading.number,
+        pid=reading.pid,
+        generation=reading.generation,
+        state=reading.state.name.lower(),
+        call=call if reading.running else None,
+        calls_running=reading.running,
+        connections=reading.connections,
+        accepts=reading.accepts,
+        calls=reading.requests,
+        errors=reading.errors,
+        busy_seconds=busy_ns(reading, now) / _SECOND,
+        busy=round(housekeeping.shares.share(reading, now), 4),
+        bytes_in=reading.bytes_in,
+        bytes_out=reading.bytes_out,
+        memory=_resident_memory(reading.pid),
+        pss=use.pss,
+        uss=use.uss,
+        age=round((now - reading.born) / _SECOND, 3),
+        silent=None if silent is None else round(silent / _SECOND, 3),
+        stalled=housekeeping.liveness.is_stalled(reading, now),
+    )
 
 
-def stem_statuses(stems: Stems, uses: Mapping[int, MemoryUse]) -> list[StemStatus]:
-    """Describe every stem."""
-    now = time.monotonic()
-    return [
-        StemStatus(
-            pid=stem.process.pid,
-            generation=stem.generation,
-            state=stem.state.value,
-            memory=resident_memory(stem.process.pid),
-            pss=uses.get(stem.process.pid, _NOT_TOLD).pss,
-            uss=uses.get(stem.process.pid, _NOT_TOLD).uss,
-            age=round(now - stem.started, 3),
-        )
-        for stem in stems
-    ]
+def _stem_status(stem: StemProcess, use: MemoryUse, now: int) -> StemStatus:
+    return StemStatus(
+        pid=stem.process.pid,
+        generation=stem.generation,
+        state=stem.state.value,
+        memory=_resident_memory(stem.process.pid),
+        pss=use.pss,
+        uss=use.uss,
+        age=round(now / _SECOND - stem.started, 3),
+    )
 
 
-def listener_status(listener: Listener) -> ListenerStatus:
+def _listener_status(listener: Listener) -> ListenerStatus:
     """Describe an address; nothing waits at one that is closed."""
     queue = listen_queue(listener.socket) if listener.fileno() >= 0 else None
     return ListenerStatus(listener.address, *((None, None) if queue is None else (queue.waiting, queue.limit)))
 
 
-def total_status(crew: Crew) -> TotalStatus:
-    """Add everything up."""
-    totals = crew.board.totals()
-    return TotalStatus(
-        accepts=totals.accepts,
-        calls=totals.requests,
-        errors=totals.errors,
-        busy_seconds=totals.busy_ns / _SECOND,
-        bytes_in=totals.bytes_in,
-        bytes_out=totals.bytes_out,
-        died=totals.died,
-        lost=totals.lost,
-    )
-
-
-def resident_memory(pid: int) -> int:
+def _resident_memory(pid: int) -> int:
     """Return a process's resident memory in bytes, or 0 when it has gone: proc(5), statm."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - half the time of a Path
@@ -181,20 +153,21 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     """The processes that fork the workers, where they are preloaded."""
 
 
-def take_sample(crew: Crew, listeners: Iterable[Listener], *, model: str, liveness: Liveness) -> Sample:
+def take_sample(arbiter: Arbiter) -> Sample:
     """Read the scoreboard and the listen queues."""
-    board, stems, now = crew.board, crew.stems, time.monotonic_ns()
+    crew, board, now = arbiter.crew, arbiter.crew.board, time.monotonic_ns()
+    liveness = arbiter.housekeeping.liveness
     return Sample(
         __version__,
-        model,
+        arbiter.settings.model,
         crew.generation,
         board.totals(),
         tuple(
-            WorkerSample(reading, resident_memory(reading.pid), liveness.is_stalled(reading, now))
+            WorkerSample(reading, _resident_memory(reading.pid), liveness.is_stalled(reading, now))
             for reading in board.readings()
             if reading.pid
         ),
-        tuple(listener_status(listener) for listener in listeners if listener.fileno() >= 0),
+        tuple(_listener_status(listener) for listener in arbiter.listeners if listener.fileno() >= 0),
         board.methods(),
-        () if stems is None else tuple(stems.pids),
+        () if crew.stems is None else tuple(crew.stems.pids),
     )

@@ -24,27 +24,23 @@ class StemState(enum.Enum):
 
 @dataclass(eq=False, slots=True)
 class StemProcess:
-    """A stem as the arbiter sees it.
-
-    Attributes:
-        announced: whether somebody waits to hear whether its app can be loaded.
-        started: when it was, in monotonic seconds, as `loaded_at` is when its app was loaded.
-        deadline: when its state, or an order, has lasted too long, in monotonic seconds.
-        under_way: the index of the worker that it was ordered to fork last, until it says what became of that.
-        workers: the indexes of those that it has forked and that live, or was ordered to fork.
-    """
+    """A stem as the arbiter sees it; times are monotonic seconds."""
 
     generation: int
     process: ChildProcess
     link: StemLink
     announced: bool
+    """Whether somebody waits to hear whether its app can be loaded."""
     started: float
     deadline: float | None = None
+    """When its state, or an order, has lasted too long."""
     state: StemState = StemState.LOADING
     under_way: int | None = None
+    """The index of the worker that it was ordered to fork last, until it says what became of that."""
     loaded_at: float | None = None
     failure: WorkerFailed | None = None
     workers: set[int] = field(default_factory=set)
+    """The indexes of those that it has forked and that live, or was ordered to fork."""
 
     def __str__(self) -> str:
         return f"the stem of generation {self.generation} (pid {self.process.pid})"

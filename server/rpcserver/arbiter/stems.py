@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rpcserver.arbiter.events import EventRing
-    from rpcserver.arbiter.overseer import AppOverseer, ForkOverseer
+    from rpcserver.arbiter.overseer import ForkOverseer, Overseer
     from rpcserver.arbiter.spawner import Spawner
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.loop import Reactor
@@ -50,11 +50,9 @@ _LIVED: Final = 10.0
 
 
 class Stems:
-    """Makes stems, and has them fork workers.
+    """Makes stems, and has them fork workers; `private` yields what stems must not hold of the arbiter's.
 
-    Args:
-        start_timeout: for how many seconds an app may load; 0 is no limit.
-        private: yields what stems must not hold of the arbiter's.
+    An app may load for `start_timeout` seconds; 0 is no limit.
 
     Raises:
         ServerError: the kernel has no way to make the arbiter the parent of what a stem forks.
@@ -66,10 +64,9 @@ class Stems:
         board: Scoreboard,
         reactor: Reactor,
         crew: ForkOverseer,
-        overseer: AppOverseer,
+        overseer: Overseer,
         events: EventRing,
         private: Callable[[], Iterable[Closeable]],
-        *,
         start_timeout: float,
     ) -> None:
         self._spawner = spawner
@@ -136,12 +133,9 @@ class Stems:
         self._start(generation, announced=True)
 
     def order(self, worker: int, index: int, generation: int) -> tuple[ChildProcess, ArbiterEnd]:
-        """Have a worker forked, as soon as there is a stem that can; it says itself which process it is.
+        """Have the worker of that number, and slot on the scoreboard, forked, as soon as there is a stem that can.
 
-        Args:
-            worker: its number.
-            index: of its slot on the scoreboard.
-            generation: of the stem that it is to come of.
+        It says itself which process it is.
 
         Raises:
             OSError: there is no descriptor left.

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.slots import LIVED
 from rpcserver.system.channel import WorkerFailed
 from rpcserver.system.log import RateLimit
 
@@ -24,13 +25,7 @@ _SHORTAGE_AGAIN: Final = 60.0
 
 
 class Succession:
-    """Has another worker started where there is room for one, after a delay where workers die of their start.
-
-    Args:
-        slots: the places that there are, at any time.
-        dismiss: asks a worker to leave.
-        start_timeout: how many seconds a worker may take to be ready; 0 is no limit.
-    """
+    """Has another worker started where there is room for one, after a delay where workers die of their start."""
 
     def __init__(
         self,
@@ -54,8 +49,9 @@ class Succession:
         if slot.worker is not None:
             logger.log(level, "%s %s; a new one has been started", worker, end)
             return
-        now = time.monotonic()
-        delay = slot.retry(now, ready=worker.ready_since is not None, lived=worker.lived(now))
+        now, ready_since = time.monotonic(), worker.ready_since
+        lived = ready_since is not None and now - ready_since >= LIVED
+        delay = slot.retry(now, ready=ready_since is not None, lived=lived)
         if delay:
             self._events.add("delayed", worker, text=f"a new one starts in {delay:g} s")
         when = f"in {delay:g} s" if delay else "at once"

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from operator import attrgetter
 from socket import SHUT_RDWR
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -82,16 +82,17 @@ _WORKER_GAUGES: Final = (
     ("worker_connections", "Open connections", attrgetter("reading.connections")),
     ("worker_resident_bytes", "Resident memory, pages shared with other processes included", attrgetter("resident")),
 )
+_LISTENER_GAUGES: Final = (
+    ("listen_queue", "Connections that wait to be accepted", "waiting"),
+    ("listen_queue_limit", "Connections that can wait to be accepted", "limit"),
+)
 
 
 class SampleCollector(Collector):
-    """Loop samples into Prometheus's metrics.
+    """Loop samples into Prometheus's metrics; what `take` raises is raised by `collect`.
 
     What the server counts over its whole life stands by itself; what a worker counts begins again with its
     successor, and has another name and the label `worker`. So neither distorts sums of the other.
-
-    Args:
-        take: gets a sample; what it raises is raised by `collect`.
     """
 
     def __init__(self, take: Callable[[], Sample]) -> None:
@@ -107,23 +108,30 @@ class SampleCollector(Collector):
         for name, text, field, divisor in _SERVER_COUNTERS:
             yield CounterMetricFamily(_PREFIX + name, text, getattr(sample.totals, field) / divisor)
         yield GaugeMetricFamily(f"{_PREFIX}generation", "How many times the server was reloaded", sample.generation)
-        for name, text, field in (
-            ("listen_queue", "Connections that wait to be accepted", "waiting"),
-            ("listen_queue_limit", "Connections that can wait to be accepted", "limit"),
-        ):
-            family = GaugeMetricFamily(_PREFIX + name, text, labels=["address"])
-            for listener in sample.listeners:
-                if (length := getattr(listener, field)) is not None:
-                    family.add_metric([listener.address], length)
-            yield family
+        for name, text, field in _LISTENER_GAUGES:
+            lengths = {listener.address: getattr(listener, field) for listener in sample.listeners}
+            yield _labelled(GaugeMetricFamily, name, text, "address", lengths)
         if sample.methods is not None:
             yield from _of_methods(sample.methods)
         yield from _of_workers(sample.workers)
-        yield from _of_memory(sample, self._read_memory(sample))
-
-    def _read_memory(self, sample: Sample) -> Mapping[int, MemoryUse]:
         with self._gauge_turn:
-            return dict(self._gauge.read((*(found.reading.pid for found in sample.workers), *sample.stems)))
+            uses = dict(self._gauge.read((*(found.reading.pid for found in sample.workers), *sample.stems)))
+        yield from _of_memory(sample, uses)
+
+
+def _labelled(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    text: str,
+    label: str,
+    values: Mapping[Any, float | None],
+) -> Metric:
+    """Make a metric of values by what the label says; what is not known is left out."""
+    family = kind(_PREFIX + name, text, labels=[label])
+    for labelled, value in values.items():
+        if value is not None:
+            family.add_metric([str(labelled)], value)
+    return family
 
 
 def _of_methods(readings: MethodReadings) -> Iterable[Metric]:
@@ -161,45 +169,34 @@ def _buckets(reading: MethodReading, first: int) -> list[tuple[str, float]]:
 
 def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:
     states = Counter(found.reading.state.name.lower() for found in workers)
-    family = GaugeMetricFamily(f"{_PREFIX}workers", "Workers by what they are about", labels=["state"])
-    for state in (*_STATES, *sorted(states.keys() - set(_STATES))):
-        family.add_metric([state], states[state])
-    yield family
+    known = {state: states[state] for state in (*_STATES, *sorted(states.keys() - set(_STATES)))}
+    yield _labelled(GaugeMetricFamily, "workers", "Workers by what they are about", "state", known)
     # While a worker is replaced there are two of its number: the younger one's counts go on, and the gauges are
     # those of both.
     youngest = {found.reading.number: found.reading for found in workers}
     for name, text, field, divisor in _WORKER_COUNTERS:
-        counter = CounterMetricFamily(_PREFIX + name, text, labels=["worker"])
-        for number, reading in youngest.items():
-            counter.add_metric([str(number)], getattr(reading, field) / divisor)
-        yield counter
+        counts = {number: getattr(reading, field) / divisor for number, reading in youngest.items()}
+        yield _labelled(CounterMetricFamily, name, text, "worker", counts)
     for name, text, value in _WORKER_GAUGES:
-        gauge = GaugeMetricFamily(_PREFIX + name, text, labels=["worker"])
-        for number in youngest:
-            gauge.add_metric([str(number)], sum(value(found) for found in workers if found.reading.number == number))
-        yield gauge
-    generation = GaugeMetricFamily(f"{_PREFIX}worker_generation", "The reload that made the worker", labels=["worker"])
-    for number, reading in youngest.items():
-        generation.add_metric([str(number)], reading.generation)
-    yield generation
+        sums = {number: sum(value(found) for found in workers if found.reading.number == number) for number in youngest}
+        yield _labelled(GaugeMetricFamily, name, text, "worker", sums)
+    generations = {number: reading.generation for number, reading in youngest.items()}
+    yield _labelled(GaugeMetricFamily, "worker_generation", "The reload that made the worker", "worker", generations)
 
 
 def _of_memory(sample: Sample, uses: Mapping[int, MemoryUse]) -> Iterable[Metric]:
     """What processes take, as far as the kernel tells it: adding this up counts what they share once."""
+    known = {pid: use.pss for pid, use in uses.items() if use.pss is not None}
     sizes: Counter[int] = Counter()
     for found in sample.workers:
-        if (use := uses.get(found.reading.pid)) is not None and use.pss is not None:
-            sizes[found.reading.number] += use.pss
+        if found.reading.pid in known:
+            sizes[found.reading.number] += known[found.reading.pid]
     text = "Memory, of pages that n processes share the nth part (PSS)"
-    workers = GaugeMetricFamily(f"{_PREFIX}worker_pss_bytes", text, labels=["worker"])
-    for number, size in sizes.items():
-        workers.add_metric([str(number)], size)
-    yield workers
+    yield _labelled(GaugeMetricFamily, "worker_pss_bytes", text, "worker", sizes)
     if sample.stems:
-        known = [use.pss for pid in sample.stems if (use := uses.get(pid)) is not None and use.pss is not None]
         stems = GaugeMetricFamily(f"{_PREFIX}stem_pss_bytes", "The same of the processes that fork the workers")
-        if known:
-            stems.add_metric([], sum(known))
+        if of_stems := [known[pid] for pid in sample.stems if pid in known]:
+            stems.add_metric([], sum(of_stems))
         yield stems
 
 

@@ -77,11 +77,7 @@ def metrics_duty(
 
 
 class SampleSource:
-    """Asks the arbiter for samples, from any thread.
-
-    Args:
-        patience: how long an answer may take, in seconds.
-    """
+    """Asks the arbiter for samples, from any thread; an answer may take `patience` seconds."""
 
     def __init__(self, end: socket.socket, patience: float) -> None:
         self._end = end

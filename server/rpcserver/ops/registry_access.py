@@ -20,6 +20,7 @@ from rpcserver.system.settings import SettingsError, line_of
 from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rpcserver.system.settings import ServerSettings
@@ -54,12 +55,10 @@ class RegistryAccess:
             raise RegistryUnavailable
         # The companion may be started again, when the folder's name may lead elsewhere.
         folder = named_folder()
+        named = (settings.register_credentials, settings.register_ca, settings.register_cert, settings.register_key)
         self.address = address
         self.session = settings.register_session
-        self.credentials = _in(folder, settings.register_credentials)
-        self.ca = _in(folder, settings.register_ca)
-        self.cert = _in(folder, settings.register_cert)
-        self.key = _in(folder, settings.register_key)
+        self.credentials, self.ca, self.cert, self.key = (file and folder / file for file in named)
         read_credentials(self.credentials)
         if address.tls:
             check_tls(self.ca, self.cert, self.key)
@@ -74,12 +73,7 @@ class AclEntry(msgspec.Struct, frozen=True):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who the server is to the registry, and who may do what with its node.
-
-    Attributes:
-        user: the user's name; None for none.
-        acl: of the nodes that are made here.
-    """
+    """Who the server is to the registry, and who may do what with the nodes that it makes there."""
 
     user: str | None
     password: str
@@ -114,15 +108,17 @@ def read_credentials(path: Path | None) -> Credentials:
             raise _wrong(path, text, key, "is no setting: there are user, password and acl")
     user = _taken(document, "user", str, "a string", path, text)
     password = _taken(document, "password", str, "a string", path, text)
-    entries = _taken(document, "acl", list[str], "a list of strings", path, text)
+    entries: Sequence[str] | None = _taken(document, "acl", list[str], "a list of strings", path, text)
     if (user is None) != (password is None):
         raise SettingsError("needs both user and password, or neither", source=path)
     if user is not None and (not user or ":" in user):
         raise _wrong(path, text, "user", "must be a name without a colon")
     if entries is not None and user is None and any(entry.startswith("auth:") for entry in entries):
         raise _wrong(path, text, "acl", "names the user with auth:, and there is none")
+    if entries is None:
+        entries = _FOR_ALL if user is None else _FOR_THE_USER
     try:
-        acl = _acl(_FOR_THE_USER if user is not None else _FOR_ALL) if entries is None else _acl(entries)
+        acl = _acl(entries)
     except ValueError as error:
         raise _wrong(path, text, "acl", str(error)) from None
     return Credentials(user, password or "", acl)
@@ -181,7 +177,7 @@ def _wrong(path: Path, text: str, key: str, reason: str) -> SettingsError:
     return SettingsError(f"{key!r} {reason}", source=path, line=line_of(text, key))
 
 
-def _acl(entries: tuple[str, ...] | list[str]) -> tuple[AclEntry, ...]:
+def _acl(entries: Sequence[str]) -> tuple[AclEntry, ...]:
     if not entries:
         raise ValueError("has no entry: nobody could do anything")
     found = [_ENTRY.fullmatch(entry) for entry in entries]
@@ -189,7 +185,3 @@ def _acl(entries: tuple[str, ...] | list[str]) -> tuple[AclEntry, ...]:
         # It is not repeated, for it may hold the digest of a password.
         raise ValueError('has an entry of another form: write SCHEME:ID:cdrwa, as in ["auth::cdrwa", "world:anyone:r"]')
     return tuple(AclEntry(*match.groups()) for match in found if match is not None)
-
-
-def _in(folder: Path, file: Path | None) -> Path | None:
-    return None if file is None else folder / file

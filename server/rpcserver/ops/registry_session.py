@@ -27,7 +27,7 @@ from rpcserver.arbiter.registration import SILENCE, RegistryState, Report, Wish
 from rpcserver.ops.registry_access import read_credentials
 
 if TYPE_CHECKING:
-    from rpcserver.ops.registry_access import AclEntry, RegistryAccess
+    from rpcserver.ops.registry_access import AclEntry, Credentials, RegistryAccess
 
 logger = logging.getLogger(__name__)
 
@@ -55,31 +55,17 @@ _decode_wish: Final = msgspec.msgpack.Decoder(Wish).decode
 
 
 def keep_registered(end: socket.socket, access: RegistryAccess, name: str) -> int:
-    """Be the companion, and return its exit code.
-
-    Args:
-        end: the way to the arbiter.
-        access: where the registry is, and who this server is to it.
-        name: the node's name.
-    """
+    """Be the companion that keeps the node of that name, and return its exit code; `end` leads to the arbiter."""
     threading.excepthook = _end_with_thread
     words = LastWords()
-    client = _client(access, words)
-    acl = [_kazoo_acl(entry) for entry in read_credentials(access.credentials).acl]
-    keeper = RegistryKeeper(end, client, access.address.path, name, acl, words)
-    return keeper.run()
+    credentials = read_credentials(access.credentials)
+    acl = [_kazoo_acl(entry) for entry in credentials.acl]
+    client = _client(access, credentials, words)
+    return RegistryKeeper(end, client, access.address.path, name, acl, words).run()
 
 
 class RegistryKeeper:
-    """Keeps one node.
-
-    Args:
-        end: the way to the arbiter.
-        path: of the serverset.
-        name: of the node.
-        acl: of what is made.
-        words: what kazoo has said last.
-    """
+    """Keeps one node in a serverset, and tells the arbiter of it."""
 
     def __init__(
         self, end: socket.socket, client: KazooClient, path: str, name: str, acl: list[ACL], words: LastWords
@@ -261,11 +247,7 @@ class RegistryKeeper:
 
 
 class LastWords(logging.Handler):
-    """Keeps what kazoo says of its connection, which it says nowhere else; the log hears of it in other words.
-
-    Attributes:
-        last: the last of it.
-    """
+    """Keeps what kazoo has said last of its connection, which it says nowhere else; the log hears it in other words."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -277,8 +259,7 @@ class LastWords(logging.Handler):
             self.last = record.getMessage()
 
 
-def _client(access: RegistryAccess, words: LastWords) -> KazooClient:
-    credentials = read_credentials(access.credentials)
+def _client(access: RegistryAccess, credentials: Credentials, words: LastWords) -> KazooClient:
     # What it says at a lower level holds passwords.
     said = logging.getLogger("kazoo")
     said.propagate = False

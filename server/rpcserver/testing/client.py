@@ -65,16 +65,7 @@ class Client:
         return reply.result
 
     def request(self, method: str, params: object = None, *, meta: bool = False) -> Reply:
-        """Call a method and return the whole reply, be it an error.
-
-        Args:
-            method: the method's name.
-            params: its params.
-            meta: whether the reply shall say which worker answered.
-
-        Raises:
-            ConnectionError, TimeoutError, EncodeError: as in `call`.
-        """
+        """Call a method as `call` does, and return the whole reply, be it an error; `meta` asks who answers."""
         if self._owner != os.getpid():
             # A thread of the parent may hold the turn, and never gives it back here.
             self._turn = threading.Lock()
@@ -196,11 +187,7 @@ class Client:
 
 
 def trusting(cert: Path) -> ssl.SSLContext:
-    """Make what verifies a server by nothing but its certificate, for whatever name that is.
-
-    Args:
-        cert: the certificate's file, in PEM form.
-    """
+    """Make what verifies a server by nothing but its certificate, a file in PEM form, for whatever name that is."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -55,10 +55,7 @@ _forking: Final = threading.Lock()
 class ServerFailed(ServerError):
     """The server under test did not start, or ended by itself.
 
-    Attributes:
-        message: what happened.
-        traceback: the frames of the service's own code, where it is to blame.
-        log: what the server has logged.
+    Its `traceback` has the frames of the service's own code, where it is to blame; `log` is what the server has logged.
     """
 
     def __init__(self, message: str, traceback: str | None, log: str) -> None:
@@ -144,11 +141,8 @@ class RunningServer:
         """Wait until the server has logged something: what a worker logs may come after its reply.
 
         Args:
-            pattern: a regular expression.
+            pattern: a regular expression, whose match is returned.
             seconds: how long to wait.
-
-        Returns:
-            The text that matches.
 
         Raises:
             TimeoutError: nothing that matches was logged in time.
@@ -160,21 +154,13 @@ class RunningServer:
         return found[0]
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the server's end.
-
-        Returns:
-            Whether it has come within so many seconds.
-        """
+        """Wait for the server's end, and return whether it has come within so many seconds."""
         poll = select.poll()
         poll.register(self._process, select.POLLIN)
         return self._ended or bool(poll.poll(seconds * 1000))
 
     def _stop(self) -> str | None:
-        """End it, if it runs yet, and let go of everything.
-
-        Returns:
-            How it has ended, where that was by itself and with an error.
-        """
+        """End it, if it runs yet, and let go of everything; return how it ended by itself, where with an error."""
         by_itself = self.wait(0)
         if not by_itself:
             self._process.send_signal(signal.SIGINT)

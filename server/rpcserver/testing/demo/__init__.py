@@ -12,8 +12,6 @@ from msgspec import Meta, Struct
 from rpcserver import Context, Example, RpcError, Service
 from rpcserver.testing.demo.orders import orders
 
-__all__ = ["service"]
-
 LONGEST_SLEEP = 60.0
 """Seconds."""
 

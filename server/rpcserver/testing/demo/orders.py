@@ -11,8 +11,6 @@ from msgspec import Meta, Struct
 
 from rpcserver import Context, Example, RpcError, Service
 
-__all__ = ["orders"]
-
 MOST_KEPT = 1000
 
 Sku = Annotated[str, Meta(pattern=r"^[A-Z]{2,4}-[0-9]{1,6}$", description="Article number, as in `TEA-42`.")]
@@ -62,33 +60,9 @@ orders = Service("orders", version="1.0")
 _SHIPPING_COST = {Shipping.STANDARD: Decimal("4.95"), Shipping.EXPRESS: Decimal("12.50"), Shipping.PICKUP: Decimal(0)}
 
 
-class OrderBook:
-    """The orders of one worker; the oldest are forgotten first."""
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self._orders: OrderedDict[int, Order] = OrderedDict()
-
-    def next_number(self) -> int:
-        """A number that no order has."""
-        return next(self._numbers)
-
-    def add(self, order: Order) -> None:
-        """Keep an order."""
-        self._orders[order.id] = order
-        while len(self._orders) > MOST_KEPT:
-            self._orders.popitem(last=False)
-
-    def get(self, number: int) -> Order | None:
-        """An order by its number."""
-        return self._orders.get(number)
-
-    def latest(self, limit: int) -> list[Order]:
-        """The latest orders, the newest first."""
-        return list(itertools.islice(reversed(self._orders.values()), limit))
-
-
-book = OrderBook()
+numbers = itertools.count(1)
+kept: OrderedDict[int, Order] = OrderedDict()
+"""The orders of one worker; the oldest are forgotten first."""
 
 
 @orders.method(
@@ -133,8 +107,10 @@ def place(
         the order with its number and its total.
     """
     total = sum((item.price * item.quantity for item in items), _SHIPPING_COST[shipping])
-    order = Order(book.next_number(), customer, items, address, shipping, total, deliver_on, gift, tags or [])
-    book.add(order)
+    order = Order(next(numbers), customer, items, address, shipping, total, deliver_on, gift, tags or [])
+    kept[order.id] = order
+    if len(kept) > MOST_KEPT:
+        kept.popitem(last=False)
     context.log.info("order %d placed", order.id)
     return order
 
@@ -146,8 +122,7 @@ def get(id: Annotated[int, Meta(ge=1)]) -> Order:
     Args:
         id: its number, from `order.place`.
     """
-    order = book.get(id)
-    if order is None:
+    if (order := kept.get(id)) is None:
         raise RpcError(f"this worker has no order {id}; place one with order.place", code=404, data={"id": id})
     return order
 
@@ -159,4 +134,4 @@ def list_orders(limit: Annotated[int, Meta(ge=1, le=MOST_KEPT)] = 10) -> list[Or
     Args:
         limit: how many at most.
     """
-    return book.latest(limit)
+    return list(itertools.islice(reversed(kept.values()), limit))
