@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.async_client import AsyncClient
 from rpcshell.client.async_connection import AsyncConnection
-from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
-from rpcshell.client.exchange import CLOSED_HERE, Dropped
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ProtocolError, ShellError
+from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, problem_of
-from rpcshell.client.fleet.failover import Failover, Failure
+from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 
@@ -46,10 +46,8 @@ class AsyncFleetClient(AsyncClient):
         self._watched = asyncio.Event()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._probes: set[asyncio.Task[None]] = set()
-        self._closings = 0
         self._handler: Callable[[FleetEvent], object] | None = None
         self._balancer.replace(listed_in(target))
-        self._balancer.events.clear()
 
     def __repr__(self) -> str:
         return f"<AsyncFleetClient of {self.target}, instances: {len(self._balancer)}, connections: {len(self._open)}>"
@@ -66,7 +64,7 @@ class AsyncFleetClient(AsyncClient):
     async def connect(self) -> None:
         """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
         self._enter()
-        closings, failover = self._closings, Failover(self._balancer, self._fleet, idempotent=False)
+        failover = Failover(self._balancer, self._fleet, idempotent=False)
         connection: AsyncConnection | None = None
         async with self._semaphore:
             await self._watch(None)
@@ -75,14 +73,14 @@ class AsyncFleetClient(AsyncClient):
                 try:
                     connection = await self._connection_to(candidate, failover, None)
                 except (ConnectionFailed, Dropped) as error:
-                    self._failed(failover, candidate, error, closings, whole=True)
+                    failover.failed(candidate, error, whole=True)
                 finally:
                     self._give_back(candidate, connection)
 
     async def close(self) -> None:
         """Close all connections, and leave the registry. Calls that are under way end with ConnectionLost."""
         self._enter()
-        self._closings += 1
+        self._balancer.closings += 1
         source, self._source = self._source, None
         self._watched.clear()
         if source is not None:
@@ -115,7 +113,7 @@ class AsyncFleetClient(AsyncClient):
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
-        balancer, semaphore, closings = self._balancer, self._semaphore, self._closings
+        balancer, semaphore = self._balancer, self._semaphore
         failover = Failover(balancer, self._fleet, idempotent)
         try:
             if semaphore.locked():
@@ -136,7 +134,7 @@ class AsyncFleetClient(AsyncClient):
                         balancer.succeeded(candidate)
                         return reply, candidate.target
                     except (ConnectionFailed, Dropped, TimeoutError, ProtocolError) as error:
-                        self._failed(failover, candidate, error, closings, whole=until == deadline)
+                        failover.failed(candidate, error, whole=until == deadline)
                     finally:
                         self._give_back(candidate, connection)
             finally:
@@ -144,12 +142,6 @@ class AsyncFleetClient(AsyncClient):
         except TimeoutError:
             who, may_have_run = failover.last, failover.may_have_run
             raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
-
-    def _failed(self, failover: Failover, candidate: Candidate, error: Failure, closings: int, *, whole: bool) -> None:
-        """Let the call go on to another instance, or raise what it ends with; an attempt's time was the `whole` one."""
-        if self._closings != closings and isinstance(error, Dropped):
-            raise ConnectionLost(candidate.target, CLOSED_HERE, may_have_run=not error.not_run) from None
-        failover.failed(candidate, error, whole=whole)
 
     async def _take(self, failover: Failover, deadline: float | None) -> Candidate:
         """An instance for an attempt, once there is one that is not busy."""
@@ -238,13 +230,9 @@ class AsyncFleetClient(AsyncClient):
     def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
         if source is not self._source:
             return
-        known = len(self._balancer)
         for candidate in self._balancer.replace(listed):
             for connection in self._pools.pop(candidate, []):
                 self._drop(connection)
-        if not known:
-            # Whoever connects asks for the instances, and need not be told of them.
-            self._balancer.events.clear()
         self._watched.set()
         self._wake_all()
         self._tell()

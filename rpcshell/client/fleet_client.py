@@ -10,10 +10,10 @@ from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.client import Client
-from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
-from rpcshell.client.exchange import CLOSED_HERE, Dropped
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ProtocolError, ShellError
+from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, problem_of
-from rpcshell.client.fleet.failover import Failover, Failure
+from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 from rpcshell.client.threads import thread_for
@@ -51,11 +51,9 @@ class FleetClient(Client):
         self._changed = threading.Condition(self._lock)
         # Apart from calls: there may be a thread for each of a thousand instances, and each ejection would wake all.
         self._probes = threading.Condition(self._lock)
-        self._closings = 0
         self._handler: Callable[[FleetEvent], object] | None = None
         self._telling = False
         self._balancer.replace(listed_in(target))
-        self._balancer.events.clear()
 
     def __repr__(self) -> str:
         return f"<FleetClient of {self.target}, instances: {len(self._balancer)}>"
@@ -79,7 +77,7 @@ class FleetClient(Client):
         """Ask the registry for the instances, and connect to one of them anew, rather than with the first call."""
         self._watch(None)
         self.let_go()
-        closings, failover = self._closings, Failover(self._balancer, self._fleet, idempotent=False)
+        failover = Failover(self._balancer, self._fleet, idempotent=False)
         connection: Connection | None = None
         while connection is None:
             with self._lock:
@@ -87,9 +85,10 @@ class FleetClient(Client):
             try:
                 connection = self._connection_to(candidate, failover, None, None)
             except ConnectionFailed as error:
-                self._failed(failover, candidate, error, closings, whole=True)
+                with self._lock:
+                    failover.failed(candidate, error, whole=True)
             finally:
-                self._give_back(candidate, connection, closings)
+                self._give_back(candidate, connection, failover)
                 if candidate.ejected:
                     self._look_after()
         self._tell()
@@ -97,7 +96,7 @@ class FleetClient(Client):
     def close(self) -> None:
         """Close all connections, and leave the registry; calls of other threads end with ConnectionLost."""
         with self._lock:
-            self._closings += 1
+            self._balancer.closings += 1
             source, self._source = self._source, None
             self._watched = False
             busy = tuple(self._busy)
@@ -145,7 +144,7 @@ class FleetClient(Client):
     ) -> tuple[Reply, Target | None]:
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        balancer, lock, closings = self._balancer, self._lock, self._closings
+        balancer, lock = self._balancer, self._lock
         failover = Failover(balancer, self._fleet, idempotent, trace)
         try:
             if not self._watched:
@@ -178,9 +177,10 @@ class FleetClient(Client):
                     balancer.succeeded(candidate)
                     return reply, candidate.target
                 except (ConnectionFailed, Dropped, TimeoutError, ProtocolError) as error:
-                    self._failed(failover, candidate, error, closings, whole=until == deadline)
+                    with lock:
+                        failover.failed(candidate, error, whole=until == deadline)
                 finally:
-                    self._give_back(candidate, connection, closings)
+                    self._give_back(candidate, connection, failover)
                     if candidate.ejected:
                         self._look_after()
         except TimeoutError:
@@ -191,13 +191,6 @@ class FleetClient(Client):
                 trace.call_ended()
             if balancer.events:
                 self._tell()
-
-    def _failed(self, failover: Failover, candidate: Candidate, error: Failure, closings: int, *, whole: bool) -> None:
-        """Let the call go on to another instance, or raise what it ends with; an attempt's time was the `whole` one."""
-        if self._closings != closings and isinstance(error, Dropped):
-            raise ConnectionLost(candidate.target, CLOSED_HERE, may_have_run=not error.not_run) from None
-        with self._lock:
-            failover.failed(candidate, error, whole=whole)
 
     def _wait_for_room(self, failover: Failover, deadline: float | None) -> Candidate:
         """An instance for an attempt, once there is one that is not busy; for who has the lock."""
@@ -230,14 +223,14 @@ class FleetClient(Client):
         for connection in (ended, *idle):
             connection.close()
 
-    def _give_back(self, candidate: Candidate, connection: Connection | None, closings: int) -> None:
+    def _give_back(self, candidate: Candidate, connection: Connection | None, failover: Failover) -> None:
         spares: Sequence[Connection] = ()
         with self._lock:
             self._balancer.release(candidate)
             if connection is not None:
                 self.requests += 1
                 self._busy.discard(connection)
-                if connection.reusable and self._closings == closings and not candidate.gone:
+                if connection.reusable and failover.closings == self._balancer.closings and not candidate.gone:
                     self._pools.setdefault(candidate, []).append(connection)
                     connection = None
             if self._balancer.limited:
@@ -270,12 +263,8 @@ class FleetClient(Client):
         with self._lock:
             if source is not self._source:
                 return
-            known = len(self._balancer)
             gone = self._balancer.replace(listed)
             ended = [connection for candidate in gone for connection in self._pools.pop(candidate, [])]
-            if not known:
-                # Whoever connects asks for the instances, and need not be told of them.
-                self._balancer.events.clear()
             self._watched = True
             self._changed.notify_all()
             if gone:
@@ -318,12 +307,12 @@ class FleetClient(Client):
             self._changed.notify_all()
 
     def _probe_again(self, candidate: Candidate) -> None:
-        lock, probes, closings = self._lock, self._probes, self._closings
+        lock, probes, closings = self._lock, self._probes, self._balancer.closings
         while True:
             with lock:
-                while (delay := self._balancer.probe_delay(candidate)) and self._closings == closings:
+                while (delay := self._balancer.probe_delay(candidate)) and self._balancer.closings == closings:
                     probes.wait(delay)
-                if delay is None or self._closings != closings:
+                if delay is None or self._balancer.closings != closings:
                     candidate.probing = False
                     return
             problem = self._probe(candidate)

@@ -21,8 +21,8 @@ from rpcshell.client.dialling import acknowledge
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.http_connection import is_readable, open_connection, shut_down
-from rpcshell.client.http_events import EventPlace
 from rpcshell.client.http_responses import (
+    EventPlace,
     NoMessage,
     check_length,
     error_message,

@@ -90,6 +90,8 @@ class Balancer:
         self.limited = False
         """Whether a call may have to wait until another one is over."""
         self.budget = RetryBudget()
+        self.closings = 0
+        """How many times the client was closed."""
         self.events: deque[FleetEvent] = deque()
         """What has changed and was not told yet."""
 
@@ -116,7 +118,9 @@ class Balancer:
         for target, one in found.items():
             self._candidates[target] = candidate = former.get(target) or Candidate(one)
             if target not in former:
-                self._tell("added", candidate)
+                # Whoever connects asks for the first ones, and need not be told of them.
+                if former:
+                    self._tell("added", candidate)
             elif candidate.listed != one:
                 candidate.update(one)
                 self._tell("updated", candidate)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.diagnosis import NO_TLS
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError
-from rpcshell.client.exchange import Dropped
+from rpcshell.client.exchange import CLOSED_HERE, Dropped
 from rpcshell.client.target import ServersetTarget, Target
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Failover:
         self._fleet = fleet
         self.idempotent = idempotent
         self._trace = trace
+        self.closings = balancer.closings
 
     def choose(self) -> Candidate | None:
         """The instance for the next attempt, None while all are busy, or ConnectionFailed where there are none."""
@@ -92,6 +93,8 @@ class Failover:
         match error:
             case ConnectionFailed():
                 self._not_connected(candidate, error)
+            case Dropped() if self.closings != self._balancer.closings:
+                raise ConnectionLost(candidate.target, CLOSED_HERE, may_have_run=not error.not_run) from None
             case Dropped():
                 self._lost(candidate, error)
             case TimeoutError():
