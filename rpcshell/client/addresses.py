@@ -13,17 +13,6 @@ from typing import Final
 
 from rpcshell.client.errors import UsageError
 
-__all__ = [
-    "FORMS",
-    "checked_path",
-    "checked_url",
-    "command_words",
-    "host_and_port",
-    "refuse_user",
-    "service_name",
-    "socket_path",
-]
-
 FORMS: Final = (
     "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one; "
     "or many: host:port,host:port, zk://host/path, srv://_service._tcp.name, dns://name:port"

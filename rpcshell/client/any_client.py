@@ -39,8 +39,6 @@ if TYPE_CHECKING:
         dialect: DialectFactory | None
 
 
-__all__ = ["CONNECT_TIMEOUT", "DETECTION_CONNECT_TIMEOUT", "TIMEOUT", "AnyClient"]
-
 TIMEOUT: Final = 90.0
 """Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
 

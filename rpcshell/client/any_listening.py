@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.trace import Ends
 
-__all__ = ["BYE", "MOST_EARLY", "AnyListeningConnection", "handshake_error"]
-
 BYE: Final = 1.0
 """Seconds that a goodbye may take."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcwire import Reply
 
-__all__ = ["AsyncClient"]
-
 _T = TypeVar("_T")
 
 

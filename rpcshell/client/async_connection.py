@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialling import Address
     from rpcwire import Reply
 
-__all__ = ["AsyncConnection"]
-
 _TURNS: Final = 2
 """Turns of the event loop in which it notices what has arrived: one to see it, one to hand it over."""
 

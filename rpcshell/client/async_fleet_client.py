@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import FleetTarget, Target
     from rpcwire import Reply
 
-__all__ = ["AsyncFleetClient"]
-
 
 class AsyncFleetClient(AsyncClient):
     """An asyncio client of a fleet, which `connect_async` returns for a target that names several servers.

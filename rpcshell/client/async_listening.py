@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.transport import Transport
 
-__all__ = ["AsyncHearing", "AsyncListeningConnection"]
-
 _T = TypeVar("_T")
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Meta, Reply
 
-__all__ = ["Broadcast", "InstanceAnswer"]
-
 _AT_ONCE: Final = 64
 _CONNECT: Final = 2.5
 """Seconds for a connection: who takes none by then is not reached."""

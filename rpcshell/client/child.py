@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import ChildTarget
 
-__all__ = ["ChildStream"]
-
 _GRACE: Final = 1.0
 """Seconds that a child has to end by itself, and then those after SIGTERM."""
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rpcwire import Reply
 
 
-__all__ = ["Client"]
-
 _T = TypeVar("_T")
 
 

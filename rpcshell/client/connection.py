@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Ends, Trace
     from rpcwire import Reply
 
-__all__ = ["Connection"]
-
 _READ: Final = 64 * 1024
 _READ_LARGE: Final = 1024 * 1024
 

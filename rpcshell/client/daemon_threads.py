@@ -12,8 +12,6 @@ from rpcshell.client.threads import thread_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DaemonThreads"]
-
 _MANY: Final = 1 << 30
 
 

@@ -14,8 +14,6 @@ from rpcwire import ParseError, decode_value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["description_from"]
-
 _PATIENCE: Final = 30.0
 _SHOWN: Final = 200
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
 
-__all__ = ["detect", "find_out"]
-
 _LONGEST_ROUND_TRIP: Final = 0.3
 _PATH: Final = "/mcp"
 """The path at which a server of HTTP is asked where none was given: the one that MCP's own examples have."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 
-__all__ = ["LIMIT", "LISTEN", "PATIENCE", "TLS_GREETING", "Attempt", "Detection", "Outcome"]
-
 PATIENCE: Final = 0.15
 """Seconds that a guess has to itself, beside the time that bytes take there and back."""
 

@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.dialects.native import Native
 
-__all__ = [
-    "HTTP_SERVER",
-    "NO_TLS",
-    "SHOWN",
-    "lookup_failed",
-    "not_a_reply",
-    "not_rpc",
-    "other_protocol",
-    "seen",
-    "silence_hint",
-    "system_reason",
-    "tcp_failed",
-    "unfinished",
-    "unix_failed",
-]
-
 NO_TLS: Final = "is this its TLS port? Without tls:// the connection is not encrypted"
 """The hint where a server does not seem to speak TLS."""
 

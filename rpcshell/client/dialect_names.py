@@ -10,20 +10,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.errors import UsageError
 
-__all__ = [
-    "KINDS",
-    "NATIVE",
-    "NATIVE_FRAMING",
-    "SPOKEN",
-    "dialect_name",
-    "is_dialect_name",
-    "is_framing",
-    "names_dialect",
-    "names_native",
-    "stands_for_dialect",
-    "unknown_dialect",
-]
-
 SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
 KINDS = ("unix", "exec")
 _NOT_DIALECTS = (*KINDS, "tcp", "tls", "http", "https", "localhost")

@@ -27,23 +27,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.tls import TlsStream
 
-__all__ = [
-    "ATTEMPT_DELAY",
-    "LONGEST_WAIT",
-    "NAP",
-    "PARTING",
-    "acknowledge",
-    "dial",
-    "dial_tcp",
-    "encoded_host",
-    "hear_out",
-    "part",
-    "seconds_asleep",
-    "settle",
-    "streams",
-    "tune",
-]
-
 Address = tuple[int, tuple[Any, ...]]
 """A family, and what connect(2) takes in it."""
 

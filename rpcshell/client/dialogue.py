@@ -20,8 +20,6 @@ from rpcwire import ERROR_OUT, EncodeError, FrameTooLarge, Goodbye, InvalidReply
 if TYPE_CHECKING:
     from rpcshell.client.dialects.framed import FramedDialect
 
-__all__ = ["Deliver", "Delivery", "Dialogue", "Heard"]
-
 Delivery = Reply | Partial | Exception
 """What comes of a call: parts, and in the end a reply or what happened instead."""
 

@@ -30,22 +30,6 @@ if TYPE_CHECKING:
 
     from rpcwire import Meta, Reply
 
-__all__ = [
-    "CallError",
-    "CallTimeout",
-    "Cancelled",
-    "ConnectionFailed",
-    "ConnectionLost",
-    "NotConnected",
-    "ProtocolError",
-    "ShellError",
-    "SpawnFailed",
-    "SyntaxProblem",
-    "TlsFailed",
-    "Unexpected",
-    "UsageError",
-]
-
 
 _LONGEST_TEXT: Final = 500
 """Characters of an exception's own text that are told: it may repeat what a server sent, however long."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
 
-__all__ = ["CLOSED_HERE", "Dropped", "Requester"]
-
 CLOSED_HERE: Final = "it was closed here"
 """Why a connection has ended that this side has closed."""
 

@@ -2,8 +2,6 @@
 
 import signal
 
-__all__ = ["how_it_ended"]
-
 
 def how_it_ended(status: int) -> str:
     """Say what a status of `subprocess` means, which is negative for a signal; most real-time ones have no name."""

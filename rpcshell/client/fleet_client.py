@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
 
-__all__ = ["FleetClient"]
-
 
 class FleetClient(Client):
     """A blocking client of a fleet, which `connect` returns for a target that names several servers.

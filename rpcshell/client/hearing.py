@@ -32,20 +32,6 @@ if TYPE_CHECKING:
         end: Callable[[Exception], None] | None
 
 
-__all__ = [
-    "MOST_REQUESTS",
-    "NO_HANDLERS",
-    "Answer",
-    "AnyHearing",
-    "AskedHandler",
-    "FormHandler",
-    "Handlers",
-    "Hearing",
-    "RequestHandler",
-    "busy",
-    "fault_of",
-]
-
 MOST_EVENTS: Final = 10_000
 """Events that are kept for nobody yet; the oldest give way."""
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.target import HttpTarget, TlsFiles
 
-__all__ = ["HttpStream"]
-
 _AT_ONCE: Final = 16
 _HEARD: Final = 2.0
 """Seconds that a server has to say that it has heard what needs no reply, before it is sent more."""

@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 from rpcshell.client.dialling import dial_tcp
 from rpcshell.client.target import HttpTarget, TlsFiles, TlsTarget
 
-__all__ = ["is_readable", "open_connection", "shut_down"]
-
 
 def open_connection(target: HttpTarget, timeout: float, tls: TlsFiles | None) -> http.client.HTTPConnection:
     """Connect within `timeout` seconds, and as many again for the handshake of TLS, or raise ConnectionFailed."""

@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import HttpTarget
 
-__all__ = [
-    "EventPlace",
-    "NoMessage",
-    "check_length",
-    "error_message",
-    "message_of",
-    "reply_id",
-    "status_hint",
-    "unusable",
-    "whole_body",
-]
-
 _PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
 _PAUSE: Final = 1.0

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Trace
     from rpcshell.client.transport import Transport
 
-__all__ = ["ListeningConnection"]
-
 MOST_UNTAKEN: Final = 1000
 """What may have come of a call and wait for whoever makes it, before nothing more is read."""
 

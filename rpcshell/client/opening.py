@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.client.async_client import AsyncClient
     from rpcshell.client.client import Client
 
-__all__ = ["as_target", "async_client_of", "client_of", "connect", "connect_async"]
-
 
 def as_target(target: str | tuple[str, int] | Target) -> Target:
     """The target that a text, a (host, port) pair or a target names.

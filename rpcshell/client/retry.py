@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from rpcshell.client.exchange import Dropped
     from rpcshell.client.target import Target
 
-__all__ = ["Attempts"]
-
 # A server that is being reloaded may turn a request away more than once; one that always does is broken.
 _MOST_ATTEMPTS: Final = 5
 

@@ -16,20 +16,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.trace import Ends
 
-__all__ = [
-    "command_of",
-    "has_socket",
-    "inode_of",
-    "listening_inodes",
-    "listening_process",
-    "listening_program",
-    "process_with",
-    "program_at",
-    "runs_rpcserver",
-    "tcp_listening_program",
-    "unix_listening_inodes",
-]
-
 _CREDENTIALS: Final = struct.Struct("iII")
 """struct ucred: a process, its user and its group."""
 

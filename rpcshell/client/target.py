@@ -36,21 +36,6 @@ from rpcshell.client.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = [
-    "ChildTarget",
-    "DnsTarget",
-    "FleetTarget",
-    "HttpTarget",
-    "ListTarget",
-    "ServersetTarget",
-    "SrvTarget",
-    "Target",
-    "TcpTarget",
-    "TlsFiles",
-    "TlsTarget",
-    "UnixTarget",
-]
-
 _DIALECT = re.compile(rf"{SPOKEN.pattern}:(?!//)")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["thread_for"]
-
 
 def thread_for(run: Callable[[], object], name: str) -> threading.Thread | None:
     """A thread that runs this and ends with the process, or None where the limits of processes allow no more.

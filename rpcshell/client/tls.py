@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import TlsFiles, TlsTarget
 
-__all__ = ["TlsStream", "broken", "client_context", "handshake_failed", "secure", "server_name"]
-
 _INSPECTION: Final = 2.0
 """Seconds to look at a certificate that was refused."""
 

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcwire import Meta
 
-__all__ = ["Ends", "Trace"]
-
 Ends = tuple[Any, Any]
 """The addresses of a connection's two ends, this side's first, as getsockname(2) tells them."""
 

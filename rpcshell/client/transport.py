@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects.framed import FramedDialect
 
-__all__ = [
-    "Transport",
-    "abandon",
-    "break_off",
-    "input_ended",
-    "leave",
-    "open_transport",
-    "sends_on",
-    "start_request",
-    "why_ended",
-]
-
 
 _QUEUING: Final = 2.5
 """Seconds to be let in by a server that serves one client at a time."""

@@ -15,8 +15,6 @@ from rpcshell.client.target import HttpTarget, Target, TcpTarget
 if TYPE_CHECKING:
     from rpcshell.client.detection import Attempt, Outcome
 
-__all__ = ["SILENCES", "Finding", "Unrecognised", "gone", "greets"]
-
 _OWN_SERVER: Final = "rpcserver "
 _ADAPTER: Final = "debugpy "
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import Message, Steps
 
-__all__ = ["Acp"]
-
 NEW: Final = "session/new"
 PROMPT: Final = "session/prompt"
 PERMISSION: Final = "session/request_permission"

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-__all__ = ["Dap", "DapOptions"]
-
 EXCEPTIONS: Final = "setExceptionBreakpoints"
 DONE: Final = "configurationDone"
 

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 
-__all__ = ["Envelope", "EnvelopeProblem", "Enveloped"]
-
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a server has to greet, and to answer a greeting."""
 

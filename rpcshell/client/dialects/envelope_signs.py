@@ -13,8 +13,6 @@ from rpcwire import EncodeError, FrameError, ParseError, RemoteError, Reply
 if TYPE_CHECKING:
     from rpcshell.client.dialects.envelope import Envelope, Enveloped
 
-__all__ = ["EnvelopeSigns"]
-
 _RANK = 5
 """Whoever keeps a table has such a server."""
 

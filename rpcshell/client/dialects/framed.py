@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.recognition import Guess, Recognition
     from rpcwire import Floats
 
-__all__ = ["FramedDialect"]
-
 _WITHOUT_HEADERS: Final = ("line", "nul", "stream")
 """Framings in which whatever a child prints to its standard output may look like a frame."""
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-__all__ = ["JsonRpc", "JsonRpc1"]
-
 _DISCOVER: Final = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
 _LIST_METHODS: Final = b'{"method":"system.listMethods","params":[],"id":1}'
 _NO_MESSAGE: Final = 'a message is an object with "method", "result" or "error"'

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from rpcwire import Reply
 
-__all__ = ["Kodi"]
-
 _DEEPEST: Final = 20
 """Schemas in each other; Kodi has five."""
 

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from rpcwire import ParseError, decode_value
 
-__all__ = ["as_list", "as_mapping", "as_number", "as_text", "nearly_json"]
-
 _LONGEST_NUMBER: Final = 18
 
 

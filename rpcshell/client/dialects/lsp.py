@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-__all__ = ["Lsp", "LspOptions"]
-
 OPEN: Final = "textDocument/didOpen"
 CLOSE: Final = "textDocument/didClose"
 REGISTER: Final = "client/registerCapability"

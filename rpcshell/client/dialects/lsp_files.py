@@ -14,8 +14,6 @@ from rpcwire import EncodeError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["OpenFiles", "uri_of"]
-
 _MOST_OFFERED: Final = 200
 _LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a file; its text is held several times until it is sent."""

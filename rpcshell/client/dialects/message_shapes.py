@@ -15,8 +15,6 @@ from rpcshell.client.dialects.lenient import as_number
 from rpcshell.client.dialects.message_template import Json, at_path, has_values
 from rpcwire import ERROR_OUT, Reply, encode_value
 
-__all__ = ["UNSAID", "EventShape", "NamesQuestion", "ReplyShape"]
-
 UNSAID: Final = "message"
 """What an event is called that has no name."""
 

@@ -11,24 +11,6 @@ from rpcwire import EncodeError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = [
-    "BY_NAME",
-    "BY_POSITION",
-    "ID",
-    "ID_TEXT",
-    "METHOD",
-    "PARAMS",
-    "SPREAD",
-    "STANDING",
-    "Json",
-    "at_path",
-    "filled",
-    "has_values",
-    "needs_params",
-    "path_of",
-    "texts_in",
-]
-
 METHOD, PARAMS, SPREAD, ID = "$method", "$params", "$params...", "$id"
 BY_NAME, BY_POSITION, ID_TEXT = "$by-name", "$by-position", "$id-text"
 STANDING: Final = (METHOD, PARAMS, SPREAD, BY_NAME, BY_POSITION, ID, ID_TEXT)

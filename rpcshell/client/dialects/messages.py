@@ -12,19 +12,6 @@ from rpcwire import ErrorCode, Goodbye, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = [
-    "Event",
-    "Form",
-    "FormAction",
-    "Message",
-    "Partial",
-    "Progress",
-    "ServerRequest",
-    "Stray",
-    "TextReply",
-    "not_json",
-]
-
 _MOST_SHOWN: Final = 1000
 """Characters of what came that an error shows."""
 

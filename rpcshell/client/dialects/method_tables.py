@@ -17,8 +17,6 @@ from rpcshell.client.dialects.steps import Description
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MethodTable", "ShippedMethod", "described", "is_capable", "method_table"]
-
 _FILE: Final = {"name": "file", "description": "its path", "schema": {"type": "string"}, "x-completes": True}
 _PLACE: Final = (
     {"name": "line", "description": "counted from 0", "schema": {"type": "integer", "minimum": 0}},

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 
-__all__ = ["Mpv"]
-
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a player has to answer at first."""
 

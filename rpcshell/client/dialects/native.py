@@ -12,8 +12,6 @@ from rpcshell.client.dialects.steps import PROBE_TIMEOUT, Ask, Description, Step
 from rpcshell.client.errors import ConnectionLost
 from rpcwire import ClientConnection, ErrorCode
 
-__all__ = ["Native"]
-
 _TEMPORARY: Final = (ErrorCode.BUSY, ErrorCode.TIMED_OUT)
 
 

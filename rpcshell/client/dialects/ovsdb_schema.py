@@ -15,8 +15,6 @@ from rpcshell.client.dialects.lenient import as_mapping
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["described"]
-
 _ABOUT_SERVER: Final = "_Server"
 """The database in which a server tells of itself."""
 

@@ -20,8 +20,6 @@ from rpcshell.client.dialects.lenient import as_list
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["described"]
-
 _OPEN: Final = frozenset(("device_add", "netdev_add"))
 """Commands that take more members than the schema has, where they take no union."""
 

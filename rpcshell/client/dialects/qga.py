@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from rpcwire import Floats, Reply
 
-__all__ = ["GuestAgent"]
-
 SYNC_TIMEOUT: Final = 3.0
 """Seconds that an agent has to answer at first."""
 

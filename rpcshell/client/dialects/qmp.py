@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = ["GREETING", "Qapi", "Qmp"]
-
 GREETING: Final = "QMP"
 """The event that a greeting is to the dialect; its params are the greeting's."""
 

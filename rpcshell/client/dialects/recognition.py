@@ -20,18 +20,6 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "HTTP",
-    "MOST_FIRST_BYTES",
-    "NATIVE",
-    "Guess",
-    "NativeSigns",
-    "Recogniser",
-    "Recognition",
-    "framing_seen",
-    "messages_in",
-]
-
 MOST_FIRST_BYTES: Final = 64 * 1024
 """How much of what a server says on one connection is looked at."""
 

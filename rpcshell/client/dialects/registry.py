@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.recognition import Recogniser
     from rpcwire import Floats
 
-__all__ = [
-    "ENTRY_POINTS",
-    "dialect_factory",
-    "framing_of",
-    "has_trait",
-    "is_dialect",
-    "is_own",
-    "prefixes",
-    "recognisers",
-]
-
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
 

@@ -12,23 +12,6 @@ from rpcshell.client.errors import CallTimeout, ConnectionLost, ProtocolError, S
 if TYPE_CHECKING:
     from rpcwire import Fault
 
-__all__ = [
-    "DESCRIPTION_TIMEOUT",
-    "OTHER_FORM",
-    "PROBE_TIMEOUT",
-    "Ask",
-    "Description",
-    "HandshakeFailed",
-    "Hear",
-    "HttpRequest",
-    "Step",
-    "Steps",
-    "Tell",
-    "follow",
-    "follow_async",
-    "offered",
-]
-
 _T = TypeVar("_T")
 
 PROBE_TIMEOUT: Final = 2.0

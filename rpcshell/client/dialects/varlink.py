@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = ["Varlink", "described"]
-
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
 

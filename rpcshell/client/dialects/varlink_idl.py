@@ -14,8 +14,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Interface", "parse"]
-
 _TOKEN: Final = re.compile(
     r"""
       (?P<comment> \#[^\n]* (?: \n[^\S\n]* \#[^\n]* )* )

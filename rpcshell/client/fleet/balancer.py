@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import Target
 
-__all__ = ["LONGEST_EJECTION", "PROBE", "PROBE_LIMIT", "Balancer", "RetryBudget", "problem_of"]
-
 PROBE: Final = "rpc.discover"
 """A method whose reply, be it an error, shows that a worker serves; the name is reserved, and no user's."""
 

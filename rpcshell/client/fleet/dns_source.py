@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-__all__ = ["AddressSource", "SrvSource"]
-
 _AGAIN: Final = 5.0
 """Seconds after which names are asked for again that tell nothing of it, or could not be found."""
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.client.fleet.instances import Candidate
     from rpcshell.client.trace import Trace
 
-__all__ = ["Failover", "Failure"]
-
 Failure = ConnectionFailed | Dropped | TimeoutError | ProtocolError
 """What ends an attempt."""
 

@@ -9,8 +9,6 @@ import msgspec
 from rpcshell.client.target import Target  # noqa: TC001 - the fields of a struct are looked up
 from rpcwire.worker_models import worker_model
 
-__all__ = ["Candidate", "FleetEvent", "InstanceState", "Kind", "Listed"]
-
 _MANY: Final = 1 << 30
 
 Kind = Literal["added", "removed", "updated", "ejected", "restored"]

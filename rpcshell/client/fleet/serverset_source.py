@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-__all__ = ["ServersetSource", "read_credentials"]
-
 _SESSION: Final = 10.0
 """Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""
 

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-__all__ = ["Source", "listed_in", "source_of"]
-
-
 class Source(Protocol):
     """Watches a registry, in threads of its own, for one process."""
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.fleet.instances import Candidate
 
-__all__ = ["Spares"]
-
 _PERIOD: Final = 0.1
 
 _C = TypeVar("_C")

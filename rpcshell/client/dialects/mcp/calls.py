@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["ROUND", "SOUGHT_IN", "McpCall", "outcome", "progress", "routed", "texts", "uri_of"]
-
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 SOUGHT_IN: Final = ("resources/templates/list", "resources/list")
 """Where a resource is looked for by its name, one after the other."""

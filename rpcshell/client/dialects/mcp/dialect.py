@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import Message, Steps
 
-__all__ = ["Mcp"]
-
 _STATELESS: Final = "2026-07-28"
 _META: Final = "io.modelcontextprotocol/"
 _MOST_PAGES: Final = 200

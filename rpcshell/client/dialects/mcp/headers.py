@@ -11,8 +11,6 @@ from rpcshell.client.dialects.lenient import as_mapping
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["header_places", "header_value"]
-
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 

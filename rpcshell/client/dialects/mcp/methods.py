@@ -16,8 +16,6 @@ from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp.uri_template import variables
 from rpcwire import Floats, MessageError, decode_value, encode_value
 
-__all__ = ["OWN", "PROMPT", "PROTOCOL", "RESOURCE", "TOOL", "described", "error_of", "resource_names", "shown"]
-
 TOOL: Final = "tool:"
 PROMPT: Final = "prompt:"
 RESOURCE: Final = "resource:"

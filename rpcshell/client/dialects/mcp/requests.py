@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
 
-__all__ = ["CAPABILITIES", "SAMPLING", "capabilities_with", "for_a_person", "own_answer", "with_urls"]
-
 SAMPLING: Final = "sampling/createMessage"
 """What a server asks of a model that its client has."""
 

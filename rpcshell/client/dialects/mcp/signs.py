@@ -13,8 +13,6 @@ import msgspec
 from rpcshell.client.dialects.recognition import HTTP, Guess, Recognition
 from rpcshell.version import __version__
 
-__all__ = ["CLIENT", "GUESSES", "HANDSHAKE", "recognises"]
-
 HANDSHAKE: Final = "2025-11-25"
 """The last version of the era that begins with `initialize`."""
 

@@ -9,8 +9,6 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["expand", "variables"]
-
 _EXPRESSION: Final = re.compile(r"\{([+#./;?&]?)([^{}]+)\}")
 _VARIABLE: Final = re.compile(r"([^*:]+)(?:(\*)|:([1-9][0-9]{0,3}))?")
 _RESERVED: Final = ":/?#[]@!$&'()*+,;="
