@@ -39,9 +39,8 @@ def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: 
             made.append(openrpc_document(service, endpoints))
         return made[0]
 
-    endpoint = Endpoint(Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False), worker)
-    endpoint.replies = SameReply(DISCOVER)
-    return endpoint
+    method = Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False)
+    return Endpoint(method, worker, SameReply(DISCOVER))
 
 
 class SameReply(ReplyEncoder):

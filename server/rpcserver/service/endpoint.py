@@ -73,10 +73,10 @@ class Endpoint:
     decoder: msgspec.json.Decoder[Any]
     call: Call
 
-    def __init__(self, method: Method, worker: WorkerInfo) -> None:
+    def __init__(self, method: Method, worker: WorkerInfo, replies: ReplyEncoder | None = None) -> None:
         self.method = method
         self.signature = signature = read_signature(method.handler, method.name)
-        self.replies = ReplyEncoder(method.out)
+        self.replies = ReplyEncoder(method.out) if replies is None else replies
         self.log = MethodLogger(HANDLER_LOG, method.name)
         self.last_was_large = False
         self.counts: MethodCounts | None = None

@@ -66,6 +66,12 @@ def params_of(handler: Any) -> dict[str, Any]:
     return {parameter["name"]: parameter for parameter in described(handler)["params"]}
 
 
+def test_the_document_is_written_once() -> None:
+    caller = Caller(demo)
+    first, second = (caller.dispatcher.answer(b'{"in":"rpc.discover"}', caller.peer) for _ in range(2))
+    assert first is second
+
+
 def test_the_meta_schema_refuses_what_is_no_document() -> None:
     document = Caller(demo).call("rpc.discover")
     assert VALIDATOR.is_valid(document)
