@@ -29,10 +29,6 @@ _ERROR_REPLY: Final = re.compile(rb'\{(?:"out":"error","result"|"jsonrpc":"2.0",
 # What cannot be taken for other parts of a line.
 _PLAIN_NAME: Final = re.compile(r"[^\s\"']+")
 _LONGEST_NAME: Final = 200
-_OK: Final = "ok"
-_NOTIFIED: Final = "notified"
-_CANCELLED: Final = "cancelled"
-_UNREADABLE: Final = "-"
 
 
 class LoggedDispatcher(Dispatcher):
@@ -44,7 +40,7 @@ class LoggedDispatcher(Dispatcher):
         """Answer a request, and log it."""
         started = time.perf_counter_ns()
         reply = super().answer(body, connection, close, request)
-        log_call(connection, body, _outcome(reply), time.perf_counter_ns() - started, len(reply))
+        log_call(connection, body, reply, time.perf_counter_ns() - started)
         return reply
 
     def begin(
@@ -55,31 +51,32 @@ class LoggedDispatcher(Dispatcher):
         begun = super().begin(body, connection, close, executor)
         if not isinstance(begun, bytes):
             return self._finish(begun, body, connection, started)
-        log_call(connection, body, _outcome(begun), time.perf_counter_ns() - started, len(begun))
+        log_call(connection, body, begun, time.perf_counter_ns() - started)
         return begun
 
     async def _finish(
         self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, connection: Peer, started: int
     ) -> bytes:
-        outcome, size = _CANCELLED, 0
+        reply = None
         try:
             reply = await begun
-            outcome, size = _outcome(reply), len(reply)
         finally:
-            log_call(connection, body, outcome, time.perf_counter_ns() - started, size)
+            log_call(connection, body, reply, time.perf_counter_ns() - started)
         return reply
 
 
-def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int, bytes_out: int) -> None:
+def log_call(peer: Peer, body: bytes | bytearray, reply: bytes | None, nanoseconds: int = 0) -> None:
     """Write a call's line, whatever the log's level is: who keeps an access log wants it.
 
-    The outcome is `ok`, the code of the error, or a word for a call that was not answered, or never is. Sizes are those
-    of whole frames, prefixes included.
+    One that was turned away before it came to a dispatcher took no time; one that was cancelled has no reply. The
+    outcome is `ok`, the code of the error, or a word for a call that was not answered, or never is. Sizes are those of
+    whole frames, prefixes included.
     """
-    method = method_of(body) or _UNREADABLE
+    method = method_of(body) or "-"
     if len(method) > _LONGEST_NAME:
         method = f"{method[:_LONGEST_NAME]}…"
-    bytes_in = len(body) + PREFIX_SIZE if body else 0
+    outcome = "cancelled" if reply is None else _outcome(reply)
+    bytes_in, bytes_out = len(body) + PREFIX_SIZE if body else 0, len(reply or b"")
     microseconds = nanoseconds // 1000
     fields = {
         "peer": peer.address,
@@ -102,16 +99,11 @@ def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int
     ACCESS_LOG.handle(record)
 
 
-def log_refusal(peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
-    """Write the line of a call that was turned away before it came to a dispatcher."""
-    log_call(peer, body, _outcome(reply), 0, len(reply))
-
-
 def _outcome(reply: bytes) -> str:
     if not reply:
-        return _NOTIFIED
+        return "notified"
     error = _ERROR_REPLY.match(reply, PREFIX_SIZE)
-    return _OK if error is None else error[1].decode()
+    return "ok" if error is None else error[1].decode()
 
 
 def _quoted(name: str) -> str:

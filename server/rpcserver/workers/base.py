@@ -40,7 +40,6 @@ from rpcserver.workers.app_process import (
     write_stacks,
 )
 from rpcserver.workers.frame_budget import FrameBudget
-from rpcserver.workers.layers import Layers
 from rpcserver.workers.offspring import Offspring
 from rpcserver.workers.terms import Terms
 from rpcwire.worker_models import MODELS
@@ -62,29 +61,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EXIT_APP: Final = 3
-"""The exit code of a worker whose app cannot be loaded or started."""
+EXIT_APP: Final = 3  # the exit code of a worker whose app cannot be loaded or started
 
-GRACEFUL: Final = signal.SIGTERM
-"""Sent to a worker that shall answer what has arrived, and leave."""
-
-QUICK: Final = signal.SIGQUIT
-"""Sent to a worker that shall leave at once."""
-
-ABORT: Final = signal.SIGABRT
-"""Sent to a worker that hangs: it writes the stack of every thread to the log's file, and dies of the signal."""
-
-RECLAIM: Final = signal.SIGUSR2
-"""Sent to a worker whose connections keep other clients waiting."""
-
-REOPEN: Final = signal.SIGUSR1
-"""Sent to a worker that shall open the log's file again."""
+# What a worker is sent, and what it does then.
+GRACEFUL: Final = signal.SIGTERM  # it answers what has arrived, and leaves
+QUICK: Final = signal.SIGQUIT  # it leaves at once
+ABORT: Final = signal.SIGABRT  # it writes the stack of every thread to the log's file, and dies of the signal
+RECLAIM: Final = signal.SIGUSR2  # it lets go of connections that keep other clients waiting
+REOPEN: Final = signal.SIGUSR1  # it opens the log's file again
 
 _LAST_SECONDS: Final = 1.0
 """Seconds, or a quarter of the drain timeout, that are left when processes that the app has started are ended."""
 
-FULL_AGAIN: Final = 10.0
-"""Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
+_FULL_AGAIN: Final = 10.0  # seconds after which a worker that turns clients away, or leaves them waiting, says so again
 
 
 class Conversing(Protocol):
@@ -108,27 +97,15 @@ class WorkerSetup:
     logs: LineHandler
     board: SlotBoard
     tls: ssl.SSLContext | None = None
-    preloaded: Preloaded | None = None
-    """What its stem has made; None where it has none."""
+    preloaded: Preloaded | None = None  # by its stem, where it has one
 
 
 class Worker(abc.ABC):
-    """A worker process, from the fork to its exit code.
-
-    Attributes:
-        answer: like the dispatcher's, and sees to `max_requests`; for models that block.
-        budget: what large requests may take of memory.
-        calls: where this process's calls are counted.
-        terms: what all conversations have in common.
-        draining: whether the worker was asked to answer what has arrived, and to leave.
-        signals: what it does at signals.
-        offspring: sees to what is forked here.
-        at_exit: what it has to do at its end.
-    """
+    """A worker process, from the fork to its exit code."""
 
     model: ClassVar[str]
 
-    answer: Answer
+    answer: Answer  # like the dispatcher's, and sees to `max_requests`; for models that block
     signals: OwnSignals
     offspring: Offspring
     at_exit: AtExit
@@ -136,10 +113,10 @@ class Worker(abc.ABC):
     def __init__(self, setup: WorkerSetup) -> None:
         self.settings = setup.settings
         self.channel = setup.channel
+        # Calls are counted elsewhere than on the worker's own board in a child of the fork model.
         self.board = self.calls = setup.board
-        layers = Layers.of(setup.listeners, setup.tls, setup.settings.proxy_protocol)
         self.budget = FrameBudget(setup.settings, setup.board)
-        self.terms = Terms(setup.settings, layers, self.budget)
+        self.terms = Terms.of(setup.settings, self.budget, setup.tls, setup.listeners)
         self.draining = False
         self._preloaded = setup.preloaded
         self._listeners = setup.listeners
@@ -148,7 +125,7 @@ class Worker(abc.ABC):
         self._quitting = False
         self._retiring = False
         self._leave_by = inf
-        self._full = RateLimit(FULL_AGAIN)
+        self._full = RateLimit(_FULL_AGAIN)
         self._look_at_signals = RateLimit(TICK)
         self._taken_before: set[signal.Signals] = set()
         self._runner = CoroutineRunner(None if self._preloaded is None else self._preloaded.offspring.guard)
@@ -164,29 +141,17 @@ class Worker(abc.ABC):
 
     @abc.abstractmethod
     def drain(self) -> None:
-        """Bring `run` to its end; called in a signal handler, right after `draining` was set.
-
-        The acceptor's wait ends with the signal, so that a model which never waits elsewhere need do nothing.
-        """
+        """Bring `run` to its end; called in a signal handler, after `draining` was set. It ends the acceptor's wait."""
 
     @abc.abstractmethod
     def reclaim(self) -> None:
         """Let go of connections that keep other clients waiting, idle or long in use; called in a signal handler."""
 
     def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
-        """Get what `run` cannot do without, before the worker is ready.
-
-        Raises:
-            NoThread: there is no thread left.
-            OSError: there is no descriptor left.
-        """
+        """Get what `run` cannot do without; NoThread or OSError where there is no thread or descriptor left."""
 
     def start_service(self) -> None:
-        """Run the service's start hooks, before the worker is ready.
-
-        Raises:
-            AppFailed: a hook raised an exception.
-        """
+        """Run the service's start hooks, before the worker is ready; AppFailed where one raises an exception."""
         self.dispatcher.hooks.start_worker()
 
     def stop_service(self) -> None:
@@ -194,11 +159,7 @@ class Worker(abc.ABC):
         self.dispatcher.hooks.stop_worker()
 
     def make_dispatcher(self, service: Service, board: SlotBoard) -> Dispatcher:
-        """Make what answers requests, and counts on `board`.
-
-        Raises:
-            ServiceError: a handler cannot be served as it is written.
-        """
+        """Make what answers requests, and counts on `board`; ServiceError where a handler cannot be served."""
         kind = Dispatcher
         if self.settings.access_log:
             from rpcserver.service.access import LoggedDispatcher
@@ -260,10 +221,7 @@ class Worker(abc.ABC):
             os.write(self._wakeup_writer, b"\0")
 
     def retire(self, reason: str) -> None:
-        """Ask the arbiter for a successor, once; this worker serves until it is told to drain. Safe in any thread.
-
-        The reason is for the log, as in "has answered 1000 requests".
-        """
+        """Ask the arbiter for a successor, once; this worker serves until it is told to drain. Safe in any thread."""
         if not self._retiring:
             self._retiring = True
             self.channel.retiring(reason)
@@ -345,7 +303,6 @@ class Worker(abc.ABC):
         return 0
 
     def _described(self) -> LoadedService | None:
-        """Say what is served here, where that is registered."""
         if self.settings.register is None:
             return None
         service = self.dispatcher.service

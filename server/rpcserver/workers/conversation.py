@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from rpcserver.service.context import Peer
 from rpcserver.workers import limits
 from rpcserver.workers.frame_budget import BudgetShare
-from rpcserver.workers.layers import reframed
 from rpcserver.workers.limits import LINGER_BYTES, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE, Next
 from rpcserver.workers.refusals import CrowdedOut, SlowFrame, describe, refuse_frame, refuse_stream
+from rpcserver.workers.terms import reframed
 from rpcwire import GOODBYE, FrameDecoder, FrameError
 
 if TYPE_CHECKING:

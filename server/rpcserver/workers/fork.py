@@ -59,7 +59,7 @@ _ASK_AGAIN: Final = 3 * LINGER_SECONDS
 class _Child:
     """A process that serves a connection, since `began`; `index` is its slot on the scoreboard.
 
-    By `kill_at`, in monotonic seconds, it must have died of `ABORT`. It is asked to let go no more before `ask_at`.
+    By `kill_at` it must have died of `ABORT`, and it is asked to let go no more before `ask_at`, in monotonic seconds.
     """
 
     index: int
@@ -97,10 +97,9 @@ class ForkWorker(Worker):
 
     def prepare(self) -> None:
         """Import what conversations need, which each child would do anew."""
-        layers = self.terms.layers
-        if layers.tls is not None:
+        if self.terms.tls is not None:
             import_module("rpcserver.workers.tls_session")
-        if layers.proxies is not None:
+        if self.settings.proxy_protocol is not None:
             import_module("rpcserver.workers.proxied")
 
     def start_service(self) -> None:
@@ -223,9 +222,9 @@ class ForkWorker(Worker):
             connection.close()
             return
         if self.settings.access_log:
-            from rpcserver.service.access import log_refusal
+            from rpcserver.service.access import log_call
 
-            log_refusal(conversation.peer, b"", reply)
+            log_call(conversation.peer, b"", reply)
         conversation.refuse(reply)
         self._turned_away.add(NonBlockingConnection(connection, conversation))
 

@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SHARE: Final = 16
-"""How many requests of one connection are run before others that wait have their turn."""
-
-_LOOK: Final = 0.005
-"""Seconds between two looks at whether a queue that is full has room again."""
+_SHARE: Final = 16  # how many requests of one connection are run before others that wait have their turn
+_LOOK: Final = 0.005  # seconds between two looks at whether a queue that is full has room again
 
 _LOOKS: Final = 40
 """A queue is full when no thread has taken anything from it at so many looks in a row.
@@ -46,11 +43,8 @@ They are counted, and not the time they take: where others take the processor, t
 looks, and quick calls may take long.
 """
 
-_CALM: Final = 10
-"""After so many looks in a row at which nothing had come, no more are taken until something does."""
-
-_BATCH: Final = 64
-"""How many connections that are ready the thread that leads takes at a time."""
+_CALM: Final = 10  # after so many looks in a row at which nothing had come, no more are taken until something does
+_BATCH: Final = 64  # how many connections that are ready the thread that leads takes at a time
 
 
 class PoolWorker(ThreadedWorker):
@@ -296,9 +290,9 @@ class PoolWorker(ThreadedWorker):
             reply = refuse_request(body, self.settings.queue, close=last)
             conversation.hold(reply, last=last)
             if self.settings.access_log:
-                from rpcserver.service.access import log_refusal
+                from rpcserver.service.access import log_call
 
-                log_refusal(conversation.peer, body, reply)
+                log_call(conversation.peer, body, reply)
         if self._parking.settle(connection):
             self._submit(connection, True)
 

@@ -35,22 +35,18 @@ _AT_ONCE: Final = int(socket.MSG_DONTWAIT)
 
 def converse(connection: socket.socket, terms: Terms) -> Conversation:
     """Begin a conversation on an accepted socket."""
-    settings, layers, budget = terms.settings, terms.layers, terms.budget
-    tls, framing = layers.tls_of(connection), layers.framing_of(connection)
-    if layers.proxies is None:
+    settings, budget = terms.settings, terms.budget
+    tls, framing = terms.tls_of(connection), terms.framing_of(connection)
+    if settings.proxy_protocol is None:
         return Conversation(settings, tls, budget, framing)
     # Few servers stand behind a proxy, and what reads its headers takes a while to import.
     from rpcserver.workers.proxied import ProxiedConversation
 
-    return ProxiedConversation(settings, layers.proxies, tls, budget, framing)
+    return ProxiedConversation(settings, settings.proxy_protocol, tls, budget, framing)
 
 
 def prepare(connection: socket.socket, conversation: Conversation) -> None:
-    """Set a socket's options, and note who is at its other end.
-
-    Raises:
-        OSError: the client has gone already.
-    """
+    """Set a socket's options, and note who is at its other end; OSError where the client has gone already."""
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -61,10 +57,7 @@ def acknowledge(connection: socket.socket) -> None:
     """Have what was read acknowledged at once, because a read has ended inside a frame.
 
     A client that writes the prefix and the body apart, with Nagle's algorithm on, holds the body back until the
-    prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7).
-
-    Raises:
-        OSError: the connection is lost.
+    prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7). OSError where the connection is lost.
     """
     if connection.family != _UNIX:
         connection.setsockopt(_TCP, _QUICKACK, 1)
@@ -77,12 +70,7 @@ def reset_on_close(connection: socket.socket) -> None:
 
 
 class NonBlockingConnection:
-    """A conversation on a socket that is never waited for here.
-
-    Args:
-        connection: a connected stream socket; it is closed with this.
-        conversation: what is said on it.
-    """
+    """A conversation on a connected stream socket that is never waited for here; it is closed with this."""
 
     __slots__ = ("_socket", "conversation")
 
@@ -95,7 +83,7 @@ class NonBlockingConnection:
         return self._socket.fileno()
 
     def receive(self) -> None:
-        """Read once."""
+        """Read once, and have the conversation receive that."""
         try:
             self.conversation.receive(self._socket.recv(READ_SIZE, _AT_ONCE))
         except BlockingIOError:
@@ -111,7 +99,7 @@ class NonBlockingConnection:
     def read_request(self) -> bytes | None:
         """Read once, between `READ` and what follows it.
 
-        Return the request where exactly one came, which has not been received then; all else has.
+        Returns the request where exactly one came, which has not been received then; all else has.
         """
         try:
             data = self._socket.recv(READ_SIZE, _AT_ONCE)

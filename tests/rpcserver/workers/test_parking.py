@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from rpcserver.system.settings import ServerSettings
-from rpcserver.workers.layers import Layers
 from rpcserver.workers.next_step import ANSWER, READ
 from rpcserver.workers.parking import ParkedConnection, Parking
 from rpcserver.workers.terms import Terms
@@ -33,7 +32,7 @@ def lot() -> Iterator[Lot]:
     accepted, client = socket.socketpair()
     settings = ServerSettings(idle_timeout=0.001)
     parking = Parking(
-        Terms(settings, Layers(None, {}), None),
+        Terms(settings, None, None, {}),
         lambda connection, new: made.submitted.append((connection, new)),
         lambda: None,
         lambda: made.hastened.append(None),

@@ -17,7 +17,6 @@ import pytest
 
 from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import parking as parking_code
-from rpcserver.workers.layers import Layers
 from rpcserver.workers.next_step import ANSWER, READ, Next
 from rpcserver.workers.parking import ParkedConnection, Parking
 from rpcserver.workers.terms import Terms
@@ -28,7 +27,7 @@ class Scene:
     """A connection that a thread has, whose client has sent one more request; and what threads do."""
 
     def __init__(self, shared: bool, awaits: Next) -> None:
-        terms = Terms(ServerSettings(idle_timeout=0), Layers(None, {}), None)
+        terms = Terms(ServerSettings(idle_timeout=0), None, None, {})
         self.parking = Parking(terms, lambda connection, _: self.serve(connection), lambda: None, lambda: None)
         self.parking.shared = shared
         self.sent = self.served = 0
