@@ -34,10 +34,7 @@ class CoroutineRunner:
     """Runs coroutines on an event loop in a thread of its own; safe to use from any thread.
 
     Nothing is imported or started before the first `run`. After a fork the child starts a loop anew. An interpreter
-    does not end before `close`.
-
-    Args:
-        guard: keeps processes that a coroutine forks from going on with the loop; knows of none unless given.
+    does not end before `close`. The guard keeps processes that a coroutine forks from going on with the loop.
     """
 
     def __init__(self, guard: StrayGuard | None = None) -> None:
@@ -48,13 +45,9 @@ class CoroutineRunner:
         self._pid = 0
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        """Wait for an awaitable's result.
+        """Wait for an awaitable's result; RuntimeError where it cancels its own task, or the runner is closed.
 
         An exception that interrupts the wait (a signal handler's, say) cancels the coroutine.
-
-        Raises:
-            RuntimeError: it has cancelled its own task, or the runner was closed.
-            BaseException: whatever the coroutine raised.
         """
         import asyncio
         import concurrent.futures
@@ -81,10 +74,8 @@ class CoroutineRunner:
     def close(self, timeout: float = 5.0) -> None:
         """Cancel what still runs, and end the loop. The runner can be used again afterwards.
 
-        The loop's thread is left to end by itself: it waits for what the loop's executor still does.
-
-        Args:
-            timeout: how long coroutines may take to end after their cancellation, in seconds.
+        Coroutines may take `timeout` seconds to end after their cancellation. The loop's thread is left to end by
+        itself: it waits for what the loop's executor still does.
         """
         with self._lock:
             loop, self._loop, ended = self._loop, None, self._ended
@@ -95,12 +86,18 @@ class CoroutineRunner:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._pid != os.getpid():
-            loop, ended = _new_loop(), threading.Event()
+            import asyncio
+
+            loop = None
             try:
+                loop, ended = asyncio.new_event_loop(), threading.Event()
                 start_thread(partial(self._serve, loop, ended), "rpcserver-coroutines", daemon=False)
-            except NoThread as error:
-                loop.close()
-                raise _nothing_left(error) from error
+            except (OSError, NoThread) as error:
+                if loop is not None:
+                    loop.close()
+                # The call is not at fault, and may find its place later.
+                reason = f"there is no event loop for this call: {error}"
+                raise RpcError(reason, ErrorCode.BUSY, {"retry": True}) from error
             self._loop, self._ended, self._pid = loop, ended, os.getpid()
         return self._loop
 
@@ -113,25 +110,11 @@ class CoroutineRunner:
             run_until_stopped(loop, lambda: self._loop is not loop)
         finally:
             try:
-                loop.run_until_complete(_end_tasks(loop))
+                loop.run_until_complete(end_tasks())
             finally:
                 ended.set()
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    import asyncio
-
-    try:
-        return asyncio.new_event_loop()
-    except OSError as error:
-        raise _nothing_left(error) from error
-
-
-def _nothing_left(error: Exception) -> RpcError:
-    """The answer to a call that is not at fault, and may find its place later."""
-    return RpcError(f"there is no event loop for this call: {error}", ErrorCode.BUSY, {"retry": True})
 
 
 def ended_from_outside(error: BaseException) -> bool:
@@ -203,12 +186,13 @@ async def _contain(awaitable: Awaitable[T], call: _Call, guard: StrayGuard) -> t
     return value, None
 
 
-async def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+async def end_tasks(timeout: float | None = None) -> None:
+    """Cancel what else runs on the loop, and wait until it has ended, for so many seconds at most."""
     import asyncio
 
-    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks)
-    await loop.shutdown_asyncgens()
+        await asyncio.wait(tasks, timeout=timeout)
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -20,15 +20,11 @@ if TYPE_CHECKING:
     from rpcserver.service.context import WorkerInfo
     from rpcserver.service.service import Service
 
-DISCOVER: Final = "rpc.discover"
-"""The name OpenRPC gives to a service's discovery method."""
+DISCOVER: Final = "rpc.discover"  # the name OpenRPC gives to a service's discovery method
 
 
 def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: WorkerInfo) -> Endpoint:
-    """Make the discovery method of a service.
-
-    The document does not list it: OpenRPC reserves the name, so every client knows it already.
-    """
+    """Make the discovery method of a service, which the document does not list: OpenRPC reserves the name."""
     made: list[dict[str, Any]] = []
 
     # A type that must be looked into would cost every worker memory, and tell nobody anything.

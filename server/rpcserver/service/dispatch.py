@@ -19,8 +19,7 @@ from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import CALLING, READING, RECEIVING, REPLYING, Faults
 from rpcserver.service.hooks import WorkerHooks
-from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
-from rpcserver.service.long_requests import LONG, LongRequests
+from rpcserver.service.large import HOLDERS, LARGE, LONG, MANY, LargeValues, LongRequests
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK, MethodCounts
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
@@ -40,20 +39,10 @@ _COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, 
 
 
 class Dispatcher:
-    """Answers requests with a service's handlers.
+    """Answers requests with a service's handlers; ServiceError where one cannot be served as it is written.
 
-    Args:
-        board: where the worker counts what it does; nobody sees it unless given.
-
-    Attributes:
-        service: what is served.
-        worker: by whom.
-        served: how many requests have come, errors included. Under the GIL no count is lost to other threads,
-            since nothing between reading and writing it can switch threads.
-        discovery: the endpoint that describes the service.
-
-    Raises:
-        ServiceError: a handler cannot be served as it is written.
+    Under the GIL no count is lost to other threads, since nothing between reading and writing one can switch threads.
+    What was `served` are requests that have come, errors included.
     """
 
     def __init__(
@@ -88,16 +77,10 @@ class Dispatcher:
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
     ) -> bytes:
-        """Answer a request, whatever it is; for models that block.
+        """Answer a request, whatever it is, with a frame, or nothing for a notification; for models that block.
 
         The connection heeds `close` from now on where the request says so. The request is given where the body has been
-        read already.
-
-        Returns:
-            the reply as a frame; nothing for a notification of JSON-RPC.
-
-        Raises:
-            QuickStop: a signal asked for that. Whatever a handler raises is a failure like any other.
+        read already. A QuickStop passes; whatever else a handler raises is a failure like any other.
         """
         # Nearly every request takes this way, and each call on it costs a share of the whole. So what is common is
         # written out, and what goes wrong looked at again; slots are not called as methods, which takes longer.
@@ -168,9 +151,8 @@ class Dispatcher:
         Plain handlers run in the executor, the loop's own unless one is given; what is large is read and written
         in a thread too. The calls of a batch run one after another, as those of a client that pipelines.
 
-        Returns:
-            the reply as a frame where it is there at once, which spares a task: errors, and handlers registered with
-            `blocking=False`, unless the request or their last reply is large; else a coroutine to be awaited for it.
+        It returns the reply as a frame where that is there at once, which spares a task: errors, and handlers
+        registered with `blocking=False`, unless the request or their last reply is large; else a coroutine for it.
         """
         request: AnyRequest
         if LONG <= len(body) <= LARGE and not connection.jsonrpc:
@@ -199,13 +181,7 @@ class Dispatcher:
     async def answer_async(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
     ) -> bytes:
-        """Answer a request on an event loop; like `answer`, and with `begin`'s parameters.
-
-        Coroutine handlers are awaited, plain ones run in a thread.
-
-        Raises:
-            CancelledError: the task that awaits was cancelled.
-        """
+        """Answer a request on an event loop, as `begin` does."""
         begun = self.begin(body, connection, close, executor)
         return begun if isinstance(begun, bytes) else await begun
 
@@ -217,6 +193,14 @@ class Dispatcher:
             # A batch: which of its calls it was is not known any more.
             return refuse_body(body, self._faults.of_cancelled_batch(error), close=close)
         return self._reply_fault(CALLING, error, request, self._endpoints[request.method], 0, close)
+
+    def refuse_unfinished(self, body: bytes | bytearray, fault: Fault, started: int, close: bool) -> bytes:
+        """Answer a request that nobody waits for any more, and that was begun at a time of perf_counter_ns()."""
+        try:
+            request = read_any(body, Peer(""))
+        except MessageError:
+            return refuse_body(body, fault, close=close)
+        return request.frame_fault(fault, meta=self._meta(started) if request.meta else None, close=close)
 
     def _note(self, endpoint: Endpoint) -> None:
         self._noted = endpoint
@@ -256,11 +240,7 @@ class Dispatcher:
     def _recover(
         self, body: bytes | bytearray, request: AnyRequest | None, connection: Peer, close: bool
     ) -> tuple[bytes, Endpoint | None]:
-        """Answer what is no request, is one in another envelope, or is one for a method that is not served.
-
-        Returns:
-            the reply, and whose call it was after all.
-        """
+        """Answer what is no request, is one in another envelope or for an unknown method; say whose call it was."""
         if request is None:
             try:
                 request = read_any(body, connection)

@@ -34,10 +34,7 @@ _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
 
 class Endpoint:
-    """A method with the decoders and the call prepared for it.
-
-    Args:
-        worker: the worker it is served by, for the handler's `Context`.
+    """A method with the decoders and the call prepared for it; ServiceError where its handler cannot be served.
 
     Attributes:
         decoder: reads params as nearly every caller sends them; `read` knows every form.
@@ -46,29 +43,12 @@ class Endpoint:
         last_was_large: whether its last reply was, and the next probably is.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
         counts: where its calls are counted on the board of methods, if they are.
-
-    Raises:
-        ServiceError: the handler cannot be served as it is written.
     """
 
     __slots__ = (
-        "_arguments",
-        "_by_position",
-        "_usage",
-        "_worker",
-        "at_once",
-        "call",
-        "counts",
-        "decode",
-        "decoder",
-        "direct",
-        "encode",
-        "last_was_large",
-        "log",
-        "method",
-        "replies",
-        "signature",
-    )
+        "_arguments", "_by_position", "_usage", "_worker", "at_once", "call", "counts", "decode", "decoder", "direct",
+        "encode", "last_was_large", "log", "method", "replies", "signature",
+    )  # fmt: skip
 
     decoder: msgspec.json.Decoder[Any]
     call: Call
@@ -104,9 +84,7 @@ class Endpoint:
     def read(self, raw: Raw) -> Any:
         """Read params in any form they may have: whole, by name, by position, or null where nothing is required.
 
-        Raises:
-            ParseError: they cannot be read as JSON.
-            msgspec.ValidationError: they do not fit the handler's parameters.
+        ParseError is raised where they are no JSON, msgspec.ValidationError where they do not fit the parameters.
         """
         start = bytes(memoryview(raw)[:5])
         if self._arguments is None:
@@ -121,11 +99,7 @@ class Endpoint:
         return isinstance(error, msgspec.ValidationError) and memoryview(raw)[0] == _BRACE
 
     def invoke(self, arguments: Any, peer: Peer) -> Any:
-        """Call the handler with its `Context`, if it wants one.
-
-        Returns:
-            the handler's result, or a coroutine.
-        """
+        """Call the handler, with its `Context` if it wants one; it returns its result, or a coroutine."""
         signature = self.signature
         if signature.context_at is None:
             return self.call(arguments)

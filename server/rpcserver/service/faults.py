@@ -45,13 +45,9 @@ _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 
 
 class Faults:
-    """Makes the faults of one worker.
+    """Makes the faults of one worker, which knows these methods; with `debug` clients are sent tracebacks of handlers.
 
     What is said of a mistake is remembered, as clients make the same one again and again.
-
-    Args:
-        known: the names of the methods that are served.
-        debug: whether clients are sent the tracebacks of handlers.
     """
 
     def __init__(self, known: Collection[str] = (), *, debug: bool = False) -> None:
@@ -110,14 +106,11 @@ class Faults:
         said = printable(f"{endpoint.method.name} failed: {one_line(error)}")
         trace = printable(own_traceback(error))
         endpoint.log.error("%s\n%s", said, trace.rstrip())
-        data: dict[str, Any] = {"exception": kind}
         if self._debug:
-            message = said
-            data["traceback"] = trace
-        else:
-            # An exception's text may name files, tables or people: only the class goes to the caller.
-            message = f"{endpoint.method.name} failed with {kind}; the server's log has the traceback"
-        return Fault(ErrorCode.INTERNAL_ERROR, message, data)
+            return Fault(ErrorCode.INTERNAL_ERROR, said, {"exception": kind, "traceback": trace})
+        # An exception's text may name files, tables or people: only the class goes to the caller.
+        message = f"{endpoint.method.name} failed with {kind}; the server's log has the traceback"
+        return Fault(ErrorCode.INTERNAL_ERROR, message, {"exception": kind})
 
     def of_failed_fault(self, endpoint: Endpoint, error: BaseException, failure: BaseException) -> Fault:
         """For an exception of which no other fault can be made, and which may be looked at no more."""
@@ -205,10 +198,8 @@ def _unbound(endpoint: Endpoint, params: Any) -> Fault | None:
             near = near_names(unknown[0], known)
             shown = ", ".join(repr(key[:80]) for key in unknown[:_SHOWN])
             hint = f"did you mean {near[0]!r}? " if near else ""
-            path = f"$.{unknown[0][:80]}"
-            return _refusal(
-                f"{name} has no parameter {shown}; {hint}{form}", path, unknown=unknown[:_SHOWN], known=known
-            )
+            message = f"{name} has no parameter {shown}; {hint}{form}"
+            return _refusal(message, f"$.{unknown[0][:80]}", unknown=unknown[:_SHOWN], known=known)
         return _missing(form, name, [p.name for p in signature.parameters if p.required and p.name not in params])
     if params is None:
         return _missing(form, name, [p.name for p in signature.parameters if p.required])

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 def run_preload_hooks(service: Service) -> None:
-    """Run the hooks for the time when an app has been imported, and there are no workers of it.
-
-    Raises:
-        AppFailed: a hook raised an exception.
-    """
+    """Run the hooks for the time when an app has been imported; AppFailed where one raises an exception."""
     for hook in service.preload_hooks:
         with _failure_told(hook):
             hook()
@@ -39,19 +35,12 @@ class WorkerHooks:
         self._runner = runner
 
     def start_worker(self) -> None:
-        """Run the hooks for a worker's start, in models that block.
-
-        Raises:
-            AppFailed: a hook raised an exception.
-        """
+        """Run the hooks for a worker's start, in models that block; AppFailed where one raises an exception."""
         for hook in self._service.start_hooks:
             self._run_hook(hook)
 
     def stop_worker(self) -> None:
-        """Run the hooks for a worker's stop, each of them, and end the event loop of coroutine handlers.
-
-        What a hook raises is logged.
-        """
+        """Run the hooks for a worker's stop, log what they raise, and end the event loop of coroutine handlers."""
         for hook in self._service.stop_hooks:
             with _failure_logged():
                 self._run_hook(hook)

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rpcserver.service.hooks import run_preload_hooks
 from rpcserver.service.service import Service
 from rpcserver.service.source import has_own_frames, one_line, own_traceback
 from rpcserver.system.errors import AppFailed, AppNotFound, QuickStop, ServiceError
@@ -31,31 +30,12 @@ _DEMO = "rpcserver.testing.demo"
 """By its name, as any other app: nothing of the server depends on what it serves."""
 
 
-def load_app(app: str | None) -> Service:
-    """Import an app as `load_service` does, and call what it wants done then, before there are workers of it.
-
-    Raises:
-        AppNotFound: there is no such file, module or attribute, or it cannot be served.
-        AppFailed: the user's own code failed.
-    """
-    service = load_service(app)
-    run_preload_hooks(service)
-    return service
-
-
 def load_service(app: str | None) -> Service:
-    """Import an app and make a service of it.
+    """Import an app and make a service of it; AppNotFound or AppFailed where that cannot be done.
 
+    The app is `module:attribute`, `module`, `path/file.py:attribute` or `path/file.py`, where the attribute is a
+    `Service`, a dict of callables or a function without parameters that returns one of these; None is the demo service.
     The folder of a file, or the current one for a module, is put first on `sys.path`.
-
-    Args:
-        app: `module:attribute`, `module`, `path/file.py:attribute` or `path/file.py`, where the attribute is a
-            `Service`, a dict of callables or a function without parameters that returns one of these; None for the
-            demo service.
-
-    Raises:
-        AppNotFound: there is no such file, module or attribute, or it cannot be served.
-        AppFailed: the user's own code failed.
     """
     if app is None:
         demo: Service = importlib.import_module(_DEMO).service
@@ -121,9 +101,8 @@ def _import_module(app: str, name: str) -> ModuleType:
         if has_own_frames(error.__traceback__) or not (name == missing or name.startswith(f"{missing}.")):
             _fail(app, error)
         near = near_names(name, _module_names(folder))
-        raise AppNotFound(
-            app, f"there is no module {missing!r} in {folder}; {_hint(near, 'run this in its folder, or give a path')}"
-        ) from None
+        hint = _hint(near, "run this in its folder, or give a path")
+        raise AppNotFound(app, f"there is no module {missing!r} in {folder}; {hint}") from None
     except QuickStop:
         raise
     except BaseException as error:  # noqa: BLE001 - a user's module may raise anything
@@ -166,10 +145,8 @@ def _as_service(app: str, module: ModuleType, attribute: str, found: Any) -> Ser
             return Service.from_dict(found, name=module.__name__)
         except ServiceError as error:
             raise AppFailed(app, str(error), None) from error
-    kind = type(found).__name__
-    raise AppNotFound(
-        app, f"{attribute} of {module.__name__} is a {kind}; an app is a Service, a dict of callables or a factory"
-    )
+    what = f"{attribute} of {module.__name__} is a {type(found).__name__}"
+    raise AppNotFound(app, f"{what}; an app is a Service, a dict of callables or a factory")
 
 
 def _made(app: str, attribute: str, factory: Any) -> Any:
@@ -180,9 +157,8 @@ def _made(app: str, attribute: str, factory: Any) -> Any:
     except ValueError:
         pass
     except TypeError as error:
-        raise AppNotFound(
-            app, f"{attribute} is called without arguments to make the service, and cannot be: {error}"
-        ) from None
+        message = f"{attribute} is called without arguments to make the service, and cannot be: {error}"
+        raise AppNotFound(app, message) from None
     try:
         return factory()
     except QuickStop:

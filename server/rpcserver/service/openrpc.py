@@ -138,11 +138,7 @@ class Docstring(msgspec.Struct, frozen=True):
 
 
 def read_docstring(text: str | None) -> Docstring:
-    """Read a docstring as it stands in the source.
-
-    Args:
-        text: the docstring, or None where there is none.
-    """
+    """Read a docstring as it stands in the source."""
     lines = inspect.cleandoc(text or "").splitlines()
     body: list[str] = []
     parameters: dict[str, str] = {}

@@ -5,6 +5,7 @@ How a handler's parameters are read is `signature`'s matter, how it is called `e
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
@@ -107,7 +108,7 @@ class Service:
         for method_name, handler in handlers.items():
             if not isinstance(method_name, str):
                 raise ServiceError(f"the keys of a dict of handlers are method names, not {method_name!r}")
-            service._register(handler, name=method_name)
+            service._register(handler, name=method_name, out=None)
         return service
 
     @overload
@@ -154,19 +155,16 @@ class Service:
         Raises:
             ServiceError: the name is taken or reserved, the out name is "error", or it is no handler.
         """
-
-        def register(decorated: Any) -> Any:
-            return self._register(
-                decorated,
-                name=name,
-                out=out,
-                idempotent=idempotent,
-                deprecated=deprecated,
-                examples=examples,
-                summary=summary,
-                blocking=blocking,
-            )
-
+        register = functools.partial(
+            self._register,
+            name=name,
+            out=out,
+            idempotent=idempotent,
+            deprecated=deprecated,
+            examples=examples,
+            summary=summary,
+            blocking=blocking,
+        )
         return register if handler is None else register(handler)
 
     def include(self, other: Service, prefix: str = "") -> None:
@@ -266,13 +264,7 @@ class Service:
         return [*family, self]
 
     def _register(
-        self,
-        handler: AnyHandler,
-        *,
-        name: str | None = None,
-        out: str | None = None,
-        examples: Iterable[Any] = (),
-        **options: Any,
+        self, handler: AnyHandler, *, name: str | None, out: str | None, examples: Iterable[Any] = (), **options: Any
     ) -> AnyHandler:
         if not callable(handler):
             raise ServiceError(f"a handler is callable, and {handler!r} is not; write @service.method(name=…)")

@@ -33,18 +33,12 @@ _JSON_TYPES: frozenset[object] = frozenset({Any, None, bool, int, float, str, by
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One parameter that callers give.
-
-    Attributes:
-        type: its annotation, `Any` where there is none.
-        default: the handler's own default object, or `NO_DEFAULT`.
-        keyword_only: whether it cannot be given by position.
-    """
+    """One parameter that callers give."""
 
     name: str
-    type: Any
-    default: Any
-    keyword_only: bool
+    type: Any  # its annotation, `Any` where there is none
+    default: Any  # the handler's own default object, or `NO_DEFAULT`
+    keyword_only: bool  # whether it cannot be given by position
 
     @property
     def required(self) -> bool:
@@ -53,18 +47,12 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """What a handler takes and returns.
+    """What a handler takes and returns."""
 
-    Attributes:
-        parameters: what callers give, those that cannot be given by position last.
-        context_at: where the handler wants its `Context`: an index among the positional ones, a keyword, or None.
-        result: the type of the result, `Any` where it is not said.
-    """
-
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[Parameter, ...]  # what callers give, those that cannot be given by position last
     whole: bool
-    context_at: int | str | None
-    result: Any
+    context_at: int | str | None  # where the `Context` goes: an index among the positional ones, a keyword, or nowhere
+    result: Any  # its type, `Any` where it is not said
     is_async: bool
 
     @property
@@ -81,20 +69,14 @@ class Signature(msgspec.Struct, frozen=True):
 def read_signature(handler: Callable[..., Any], name: str | None = None) -> Signature:
     """Read what a handler takes and returns.
 
-    Raises:
-        ServiceError: it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot carry,
-            or it is a generator.
+    ServiceError is raised where it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot
+    carry, or is a generator.
     """
-    reader = _SignatureReader(handler, handler_name(handler) if name is None else name)
-    return reader.read()
+    return _SignatureReader(handler, handler_name(handler) if name is None else name).read()
 
 
 def schema_of_object(annotation: type) -> dict[str, Any]:
-    """The schema of `object`, at any depth, which takes what `Any` does: a schema_hook for msgspec.
-
-    Raises:
-        NotImplementedError: it is another type that msgspec does not know.
-    """
+    """The schema of `object`, at any depth, which takes what `Any` does: a schema_hook for msgspec."""
     if annotation is object:
         # It allows anything, as an empty schema does, which msgspec would take for none.
         return {"$comment": "anything"}

@@ -24,11 +24,7 @@ _SHOWN = _PACKAGE / "testing" / "demo"
 _name_of = type.__dict__["__name__"].__get__
 _trace_of = BaseException.__dict__["__traceback__"].__get__
 
-_MACHINERY = (
-    "<frozen importlib",
-    "<frozen runpy>",
-    str(Path(importlib.__file__).parent),
-)
+_MACHINERY = ("<frozen importlib", "<frozen runpy>", str(Path(importlib.__file__).parent))
 
 
 def unwrapped(handler: Callable[..., Any]) -> Any:

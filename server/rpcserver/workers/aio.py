@@ -16,7 +16,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcserver.service.coroutines import run_until_stopped, survived
+from rpcserver.service.coroutines import end_tasks, run_until_stopped, survived
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
@@ -45,11 +45,8 @@ else:
 
 logger = logging.getLogger(__name__)
 
-_HELD_UP: Final = 0.5
-"""Seconds by which a look at the deadlines is late when the loop was held up."""
-
-_STOP_SECONDS: Final = 0.2
-"""How long the loop may take to stop at once; then whatever holds it up is interrupted."""
+_HELD_UP: Final = 0.5  # seconds by which a look at the deadlines is late when the loop was held up
+_STOP_SECONDS: Final = 0.2  # how long the loop may take to stop at once; then whatever holds it up is interrupted
 
 
 class AsyncWorker(Worker):
@@ -57,15 +54,11 @@ class AsyncWorker(Worker):
 
     Connections are accepted in a helper thread, by the same means as in every model, one at a time: the next one
     only when the loop has taken the last, so that a worker whose loop is held up leaves clients to others.
-
-    Attributes:
-        threads: where plain handlers run.
-        begin: like the dispatcher's, and sees to `max_requests`.
     """
 
     model = "async"
 
-    begin: Begin
+    begin: Begin  # like the dispatcher's, and sees to `max_requests`
     threads: HandlerThreads
 
     _loop: asyncio.AbstractEventLoop
@@ -100,7 +93,7 @@ class AsyncWorker(Worker):
         try:
             self._complete(self._end_calls())
             self._complete(self.dispatcher.hooks.stop_worker_async())
-            self._complete(self._end_tasks())
+            self._complete(end_tasks(RESISTANCE))
         except OSError as error:
             # What hooks raise never comes here: the loop itself finds nothing left to run on.
             logger.error("the stop hooks cannot be run to their end: %s", error.strerror)
@@ -253,11 +246,7 @@ class AsyncWorker(Worker):
         return begun
 
     def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine to its end on the loop that is not running.
-
-        Raises:
-            QuickStop: a signal asked for that meanwhile.
-        """
+        """Run a coroutine to its end on the loop that is not running; QuickStop where a signal asks for that."""
         quitting = self._quitting
         try:
             task = self._loop.create_task(coroutine)
@@ -277,14 +266,6 @@ class AsyncWorker(Worker):
         calls = [task for connection in self._connections if (task := connection.cancel()) is not None]
         if calls:
             await asyncio.wait(calls, timeout=RESISTANCE)
-
-    async def _end_tasks(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=RESISTANCE)
-        await self._loop.shutdown_asyncgens()
 
     def _on_quick(self, number: int, frame: FrameType | None) -> None:
         self._leave_by = 0.0

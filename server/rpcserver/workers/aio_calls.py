@@ -13,10 +13,9 @@ from concurrent.futures import Executor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from rpcserver.service.context import Peer
-from rpcserver.service.envelopes import method_of, read_any, refuse_body
+from rpcserver.service.envelopes import method_of
 from rpcserver.system.threads import NoThread, note_thrown, start_thread
-from rpcwire import ErrorCode, Fault, MessageError, Meta
+from rpcwire import ErrorCode, Fault
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,40 +25,33 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RESISTANCE: Final = 1.0
-"""How long a coroutine may take to end after its cancellation, in seconds."""
+RESISTANCE: Final = 1.0  # how long a coroutine may take to end after its cancellation, in seconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class AsyncCall:
-    """A request whose reply is not there at once.
-
-    Attributes:
-        deadline: when it has taken too long, in monotonic seconds.
-        stopped: whether a quick stop has cancelled it.
-        lost_thread: whether it has timed out, and goes on in a thread, which cannot be stopped.
-    """
+    """A request whose reply is not there at once."""
 
     __slots__ = ("_begun", "_started", "body", "deadline", "last", "lost_thread", "stopped", "task", "timed_out")
 
     def __init__(self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, last: bool) -> None:
         self._begun = begun
         self.body = body
-        self._started = 0.0
+        self._started = 0
         self.last = last
         self.task: asyncio.Task[bytes] | None = None
-        self.deadline = 0.0
+        self.deadline = 0.0  # when it has taken too long, in monotonic seconds
         self.timed_out = False
-        self.stopped = False
-        self.lost_thread = False
+        self.stopped = False  # by a quick stop
+        self.lost_thread = False  # whether it has timed out, and goes on in a thread, which cannot be stopped
 
     def run(
         self, loop: asyncio.AbstractEventLoop, deadline: float, finish: Callable[[asyncio.Task[bytes]], None]
     ) -> None:
         """Await it in a task of its own, and so in a context of its own."""
-        self._started = time.monotonic()
+        self._started = time.perf_counter_ns()
         self.deadline = deadline
         self.task = task = loop.create_task(self._begun)
         task.add_done_callback(finish)
@@ -80,21 +72,9 @@ class AsyncCall:
 
     def timed_out_reply(self, limit: float, dispatcher: Dispatcher, *, last: bool) -> bytes:
         """Say as a frame, in its reply's place, that it has taken longer than `limit` seconds."""
-        called = method_of(self.body)
-        text = f"{called} took longer than {limit:g} s and was cancelled"
-        if self.lost_thread:
-            text = f"{called} took longer than {limit:g} s; it may still be running"
-        fault = Fault(ErrorCode.TIMED_OUT, text)
-        try:
-            request = read_any(self.body, Peer(""))
-        except MessageError:
-            return refuse_body(self.body, fault, close=last)
-        meta = None
-        if request.meta:
-            worker = dispatcher.worker
-            microseconds = round((time.monotonic() - self._started) * 1_000_000)
-            meta = Meta(worker.worker, worker.pid, worker.generation, worker.model, microseconds, dispatcher.served)
-        return request.frame_fault(fault, meta=meta, close=last)
+        became = "; it may still be running" if self.lost_thread else " and was cancelled"
+        fault = Fault(ErrorCode.TIMED_OUT, f"{method_of(self.body)} took longer than {limit:g} s{became}")
+        return dispatcher.refuse_unfinished(self.body, fault, self._started, last)
 
 
 class _Job:

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.service.loader import load_app
+from rpcserver.service.hooks import run_preload_hooks
+from rpcserver.service.loader import load_service
 from rpcserver.system.errors import LoadError
 from rpcserver.system.process import allow_descriptors, fill_standard_descriptors
 from rpcserver.system.signals import ignore
@@ -50,8 +51,7 @@ _IGNORED: Final = (
     signal.SIGPIPE,
 )
 
-_LEAST_ROOM: Final = 8
-"""How many descriptors a worker needs for itself and a first connection."""
+_LEAST_ROOM: Final = 8  # how many descriptors a worker needs for itself and a first connection
 
 _RANDOM: Final = ("numpy.random", "torch")
 """Libraries with random numbers of their own, as they are once an app has imported them."""
@@ -68,9 +68,10 @@ class Preloaded:
 
 
 def load_alone(settings: ServerSettings, guard: StrayGuard) -> Service:
-    """Load an app, as `load_app` does; a process that it forks and that comes back from there ends, with a line."""
+    """Load an app and run its preload hooks; a process that these fork and that comes back from there ends."""
     with keeping_descriptors(settings), guard.holding():
-        service = load_app(settings.app)
+        service = load_service(settings.app)
+        run_preload_hooks(service)
     # What an app has closed must become no connection that a handler's print is sent to.
     fill_standard_descriptors()
     return service
@@ -80,8 +81,7 @@ def load_alone(settings: ServerSettings, guard: StrayGuard) -> Service:
 def keeping_descriptors(settings: ServerSettings) -> Iterator[None]:
     """Run an app's code, and have this process be allowed descriptors for its connections before and after it.
 
-    Raises:
-        LoadError: there were some, and the app leaves none.
+    LoadError is raised where there were some, and the app leaves none.
     """
     model = MODELS[settings.model]
     connections = settings.max_children if model.forks else settings.max_connections if model.concurrent else 1
