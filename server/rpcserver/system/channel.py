@@ -23,8 +23,7 @@ from rpcwire.control import ServerReady, StartFailed
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE: Final = 128 * 1024
-"""Bytes of a message between processes of the server."""
+MAX_MESSAGE: Final = 128 * 1024  # bytes of a message between processes of the server
 
 _MAX_TRACEBACK: Final = 64 * 1024
 _CONNECTION: Final = b"connection"
@@ -58,8 +57,7 @@ class WorkerStarted(msgspec.Struct, frozen=True, tag="started"):
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
     """The app is loaded and its start hooks have run: connections are accepted from now on."""
 
-    loaded: LoadedService | None = None
-    """None where no registry is told."""
+    loaded: LoadedService | None = None  # where a registry is told
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
@@ -67,8 +65,7 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
 
     message: str
     traceback: str | None = None
-    shortage: bool = False
-    """Whether the system had no process, thread or descriptor left, and it is nothing else."""
+    shortage: bool = False  # whether the system had no process, thread or descriptor left, and it is nothing else
 
     @classmethod
     def of(cls, message: str, traceback: str | None, *, shortage: bool) -> WorkerFailed:
@@ -95,41 +92,66 @@ Report = WorkerStarted | WorkerReady | WorkerFailed | NextWanted | Retiring
 _decoder: Final[msgspec.json.Decoder[Report]] = msgspec.json.Decoder(Report)
 
 
-def next_packet(end: socket.socket) -> bytes | None:
-    """Take the next message from an end that never waits, or None when there is none yet.
-
-    Raises:
-        EOFError: the other end is closed.
-    """
-    try:
-        message = end.recv(MAX_MESSAGE)
-    except BlockingIOError:
-        return None
-    except ConnectionResetError as error:
-        raise EOFError from error
-    if not message:
-        raise EOFError
-    return message
-
-
-class ArbiterEnd:
-    """The arbiter's end of a channel; it never waits."""
+class PacketEnd:
+    """One end of what connects two processes of the server; messages keep their bounds."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._socket.setblocking(False)
 
     def fileno(self) -> int:
-        """Return the descriptor, or -1 when the channel is closed."""
+        """Return the descriptor, or -1 when this end is closed."""
         return self._socket.fileno()
 
-    def receive(self) -> Report | None:
-        """Take the next report, or None when there is none yet.
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
 
-        Raises:
-            EOFError: the worker has closed its end.
-        """
-        message = next_packet(self._socket)
+
+class WatchedEnd(PacketEnd):
+    """An end of the arbiter's, which never waits."""
+
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__(end)
+        end.setblocking(False)
+
+    def _next_packet(self) -> bytes | None:
+        try:
+            message = self._socket.recv(MAX_MESSAGE)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError as error:
+            raise EOFError from error
+        if not message:
+            raise EOFError
+        return message
+
+
+class AppEnd(PacketEnd):
+    """The end of a process that loads the app."""
+
+    def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
+        """Report why the process cannot do what it is for."""
+        self._report(WorkerFailed.of(message, traceback, shortage=shortage))
+
+    def _report(self, report: msgspec.Struct) -> bool:
+        try:
+            self._socket.send(msgspec.json.encode(report))
+        except OSError as error:
+            if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                logger.error(
+                    "the app has closed descriptors of the server: have it close only those that it has opened"
+                )
+            logger.debug("the arbiter cannot be told (%s)", error)
+            return False
+        return True
+
+
+class ArbiterEnd(WatchedEnd):
+    """The arbiter's end of a channel."""
+
+    def receive(self) -> Report | None:
+        """Take the next report, or None when there is none yet; EOFError where the worker has closed its end."""
+        message = self._next_packet()
         return None if message is None else _decoder.decode(message)
 
     def acknowledge(self) -> None:
@@ -150,23 +172,12 @@ class ArbiterEnd:
         with contextlib.suppress(OSError):
             self._socket.send(_LEAVE)
 
-    def close(self) -> None:
-        """Close this end."""
-        self._socket.close()
 
-
-class WorkerEnd:
+class WorkerEnd(AppEnd):
     """The worker's end of a channel."""
 
-    def __init__(self, end: socket.socket) -> None:
-        self._socket = end
-
     def started(self) -> bool:
-        """Report which process this is, and wait until the arbiter knows.
-
-        Returns:
-            False when it does not want a worker any more.
-        """
+        """Report which process this is, and wait until the arbiter knows; False when it wants no worker any more."""
         self._report(WorkerStarted(os.getpid()))
         return self._socket.recv(len(_ACKNOWLEDGED)) == _ACKNOWLEDGED
 
@@ -174,12 +185,8 @@ class WorkerEnd:
         """Report that connections are accepted from now on, by what was loaded."""
         self._report(WorkerReady(loaded))
 
-    def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
-        """Report why the worker cannot start."""
-        self._report(WorkerFailed.of(message, traceback, shortage=shortage))
-
     def retiring(self, reason: str) -> None:
-        """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready."""
+        """Ask to be replaced, for a reason as in "has answered 1000 requests"; SIGTERM comes when that is done."""
         self._report(Retiring(reason))
 
     def next_connection(self) -> socket.socket | None:
@@ -192,42 +199,18 @@ class WorkerEnd:
             return connection_of(*_DESCRIPTOR.unpack(ancillary[0][2]))
         return None
 
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close this end."""
-        self._socket.close()
-
-    def _report(self, report: Report) -> None:
-        try:
-            self._socket.send(msgspec.json.encode(report))
-        except OSError as error:
-            note_untold(error)
-
-
-def note_untold(error: OSError) -> None:
-    """Say why the arbiter could not be told something, where that is no matter of its end."""
-    if error.errno in (errno.EBADF, errno.ENOTSOCK):
-        logger.error("the app has closed descriptors of the server: have it close only those that it has opened")
-    logger.debug("the arbiter cannot be told (%s)", error)
-
 
 def open_channel() -> tuple[ArbiterEnd, WorkerEnd]:
-    """Make both ends of a channel; messages keep their bounds, and neither end survives an exec."""
+    """Make both ends of a channel; neither survives an exec."""
     arbiter, worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return ArbiterEnd(arbiter), WorkerEnd(worker)
 
 
 class ParentLink:
-    """A stream socket inherited from the process that started the server.
+    """A stream socket inherited from the process that started the server; no process that this starts inherits it.
 
-    Each event is one line of JSON. The end of the stream stops the server, unless the line `keep` came first.
-
-    Args:
-        descriptor: the inherited descriptor; it is not passed on to processes that the server starts.
-        process: whose end ends the link too, for other children of it may hold copies of the link's other side.
+    Each event is one line of JSON. The end of the stream stops the server, unless the line `keep` came first. So does
+    the end of that process, for other children of it may hold copies of the link's other side.
 
     Raises:
         ValueError: the descriptor is not an open stream socket.
@@ -250,8 +233,7 @@ class ParentLink:
         if self._process is not None:
             self._events.register(self._process, select.EPOLLIN)
         self._held = b""
-        self.keep = False
-        """Whether the server shall outlive the process that started it."""
+        self.keep = False  # whether the server shall outlive the process that started it
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when `receive` has something to tell."""
@@ -270,11 +252,7 @@ class ParentLink:
             self._socket.setblocking(False)
 
     def receive(self) -> bool:
-        """Read what has come, without waiting.
-
-        Returns:
-            False when the other side has gone.
-        """
+        """Read what has come, without waiting; False when the other side has gone."""
         try:
             data = self._socket.recv(4096)
         except BlockingIOError:

@@ -12,11 +12,10 @@ from typing import Final
 
 import msgspec
 
-from rpcserver.system.channel import MAX_MESSAGE, WorkerEnd, WorkerFailed, next_packet, note_untold
+from rpcserver.system.channel import MAX_MESSAGE, AppEnd, WatchedEnd, WorkerEnd, WorkerFailed
 from rpcserver.system.sockets import connection_of
 
-STEM_NAME: Final = "rpcserver-stem"
-"""What ps(1) and top(1) call a stem."""
+STEM_NAME: Final = "rpcserver-stem"  # what ps(1) and top(1) call a stem
 
 _DESCRIPTORS: Final = struct.Struct("2i")
 
@@ -48,61 +47,30 @@ _orders: Final = msgspec.json.Decoder(StemOrder)
 _reports: Final[msgspec.json.Decoder[StemReport]] = msgspec.json.Decoder(StemReport)
 
 
-class StemLink:
-    """The arbiter's end; it never waits."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._socket = end
-        self._socket.setblocking(False)
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._socket.fileno()
+class StemLink(WatchedEnd):
+    """The arbiter's end."""
 
     def order(self, worker: int, index: int, channel: WorkerEnd, lifeline: int) -> None:
-        """Order a worker, which gets its end of a channel and of a lifeline.
-
-        Raises:
-            OSError: the stem has ended.
-        """
+        """Order a worker, which gets its end of a channel and of a lifeline; OSError where the stem has ended."""
         message = msgspec.json.encode(WorkerOrder(worker, index))
         socket.send_fds(self._socket, [message], [channel.fileno(), lifeline])
 
     def retire(self) -> None:
-        """Tell the stem that no order follows.
-
-        Raises:
-            OSError: the stem has ended.
-        """
+        """Tell the stem that no order follows; OSError where it has ended."""
         self._socket.send(msgspec.json.encode(Retire()))
 
     def receive(self) -> StemReport | None:
-        """Take the next report, or None when there is none yet.
-
-        Raises:
-            EOFError: the stem has closed its end.
-        """
-        message = next_packet(self._socket)
+        """Take the next report, or None when there is none yet; EOFError where the stem has closed its end."""
+        message = self._next_packet()
         return None if message is None else _reports.decode(message)
 
-    def close(self) -> None:
-        """Close this end."""
-        self._socket.close()
 
-
-class StemEnd:
+class StemEnd(AppEnd):
     """The stem's end."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._socket = end
 
     def loaded(self) -> bool:
         """Report that the app is loaded; returns whether that could be told."""
         return self._report(AppLoaded())
-
-    def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
-        """Report why the app is not loaded."""
-        self._report(WorkerFailed.of(message, traceback, shortage=shortage))
 
     def forked(self, problem: str | None = None) -> None:
         """Report what became of the last order."""
@@ -122,18 +90,6 @@ class StemEnd:
             return order
         channel, lifeline = _DESCRIPTORS.unpack(ancillary[0][2])
         return order, WorkerEnd(connection_of(channel)), lifeline
-
-    def close(self) -> None:
-        """Close this end."""
-        self._socket.close()
-
-    def _report(self, report: StemReport) -> bool:
-        try:
-            self._socket.send(msgspec.json.encode(report))
-        except OSError as error:
-            note_untold(error)
-            return False
-        return True
 
 
 def open_stem_link() -> tuple[StemLink, StemEnd]:
