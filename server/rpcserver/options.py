@@ -89,6 +89,8 @@ class _Group:
 
 def _read_by(read: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        if value is None:
+            return None
         try:
             return tuple(read(text) for text in value) if isinstance(value, tuple) else read(value)
         except ValueError as error:

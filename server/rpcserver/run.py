@@ -100,8 +100,8 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
 
     # Read again at a reload, when the folder's name may lead elsewhere.
     folder = named_folder()
-    others = (None if file is None else folder / file for file in (settings.tls_key, settings.tls_client_ca))
-    return ServerTls(folder / settings.tls_cert, *others)
+    key, client_ca = (None if file is None else folder / file for file in (settings.tls_key, settings.tls_client_ca))
+    return ServerTls(folder / settings.tls_cert, key, client_ca)
 
 
 def _metrics(settings: ServerSettings) -> Sequence[Listener]:

@@ -1,7 +1,7 @@
 """The settings of a server, and reading them from a TOML file.
 
 Which source wins (command line, environment, file, default) is decided in `rpcserver.cli`, where each setting's
-option, help text and bounds are.
+option, help text and bounds are. What reads an option's text raises ValueError, for people, where it is none such.
 """
 
 from __future__ import annotations
@@ -38,34 +38,20 @@ _IN_WORDS: Final[dict[object, str]] = {
     float: "a number",
     str: "a text",
     str | list[str]: "a text or a list of texts",
+    list: "a list",
+    dict: "a table",
 }
-"""The types that settings may have in a file."""
-
-_FOUND: Final = (
-    (bool, "true or false"),
-    (int, "a whole number"),
-    (float, "a number"),
-    (str, "a text"),
-    (list, "a list"),
-    (dict, "a table"),
-)
-"""What may be there in their place; a boolean is an int to Python."""
+"""The types that settings may have in a file, and what else may be there in their place."""
 
 
 class SettingsError(ServerError):
-    """A configuration that cannot be used.
-
-    Attributes:
-        reason: what is wrong and what would be right.
-        source: the file, where one is to blame.
-        line: the line in it, from 1.
-    """
+    """A configuration that cannot be used."""
 
     def __init__(self, reason: str, *, source: Path | None = None, line: int | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.source = source
-        self.line = line
+        self.reason = reason  # what is wrong and what would be right
+        self.source = source  # the file, where one is to blame
+        self.line = line  # in it, from 1
 
     def __str__(self) -> str:
         if self.source is None:
@@ -80,50 +66,40 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     Durations are in seconds, and 0 means without a limit.
     """
 
-    app: str | None = None
-    """None is the demo."""
+    app: str | None = None  # the demo
     bind: tuple[Bind, ...] = (TcpBind("127.0.0.1", 8080),)
     workers: int = 1
     model: str = "sync"
     threads: int = 8
     queue: int = 64
     max_children: int = 64
-    max_connections: int = 1024
-    """A sync worker has one."""
+    max_connections: int = 1024  # a sync worker has one
     timeout: float = 60.0
     max_connection_age: float = 0.0
     max_requests: int = 0
-    max_requests_jitter: int = 0
-    """At random, so that workers are not replaced all at once."""
+    max_requests_jitter: int = 0  # at random, so that workers are not replaced all at once
     reclaim_idle: float = 5.0
     backlog: int = 1024
     unix_mode: int = 0o600
-    tls_cert: Path | None = None
-    """Without one TCP addresses are plain."""
+    tls_cert: Path | None = None  # TCP addresses are plain
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
-    max_frame: int = MAX_REQUEST
-    """Bytes."""
-    max_buffered: int = 16 * MAX_REQUEST
-    """Bytes of large requests in each worker."""
+    max_frame: int = MAX_REQUEST  # bytes
+    max_buffered: int = 16 * MAX_REQUEST  # bytes of large requests in each worker
     idle_timeout: float = 300.0
     read_timeout: float = 30.0
     write_timeout: float = 30.0
     start_timeout: float = 60.0
-    drain_timeout: float = 30.0
-    """0 is not at all."""
+    drain_timeout: float = 30.0  # 0 is not at all
     drain_grace: float = 1.0
-    drain_settle: float | None = None
-    """None is not at all, but for what clients of a registry need."""
+    drain_settle: float | None = None  # not at all, but for what clients of a registry need
     debug: bool = False
-    control: str = "auto"
-    """A path, `auto` or `none`."""
+    control: str = "auto"  # a path, `auto` or `none`
     proxy_protocol: TrustedProxies | None = None
     metrics: TcpBind | None = None
     health: Bind | None = None
     register: ServersetAddress | None = None
-    advertise: TcpBind | None = None
-    """Port 0 is that of the listener."""
+    advertise: TcpBind | None = None  # port 0 is that of the listener
     register_credentials: Path | None = None
     register_session: float = 5.0
     register_ca: Path | None = None
@@ -155,23 +131,15 @@ def default_workers(*, concurrent: bool) -> int:
     return processors() if concurrent else max(_MIN_WORKERS, 2 * processors() + 1)
 
 
-def checked_seconds(seconds: float | None) -> float | None:
-    """Check a duration, where there is one.
-
-    Raises:
-        ValueError: it is no number; ranges let NaN through, since it compares with nothing.
-    """
-    if seconds is not None and math.isnan(seconds):
+def checked_seconds(seconds: float) -> float:
+    """Check a duration: ranges let NaN through, since it compares with nothing."""
+    if math.isnan(seconds):
         raise ValueError("NaN is no duration")
     return seconds
 
 
 def parse_size(text: str) -> int:
-    """Read the size of a frame: `1048576`, `64K`, `16M` or `1GiB`.
-
-    Raises:
-        ValueError: it is none, or no size for a frame.
-    """
+    """Read the size of a frame: `1048576`, `64K`, `16M` or `1GiB`."""
     size = parse_budget(text)
     if not _SMALLEST_FRAME <= size <= _LARGEST_FRAME:
         raise ValueError(f"{text!r} is out of range: a frame has 2 bytes to 4 GiB less one")
@@ -179,11 +147,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_budget(text: str) -> int:
-    """Read a number of bytes, of which 0 is no limit, as `parse_size` does.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Read a number of bytes, of which 0 is no limit, as `parse_size` does."""
     found = re.fullmatch(r"([0-9]+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
     if not found:
         raise ValueError(f"{text!r} is no size: write bytes, or 64K, 16M, 1G")
@@ -191,65 +155,39 @@ def parse_budget(text: str) -> int:
 
 
 def parse_control(text: str) -> str:
-    """Read where the control socket goes: a path, `auto` or `none`.
-
-    Raises:
-        ValueError: it is none of them.
-    """
+    """Read where the control socket goes: a path, `auto` or `none`."""
     if not text or "\0" in text or text.startswith("@"):
         # To an abstract name anybody may connect.
         raise ValueError("write a path, as in /run/calc/control.sock, or auto, or none")
     return text
 
 
-def parse_metrics(text: str | None) -> TcpBind | None:
-    """Read where metrics are served: `HOST:PORT` or `[IPV6]:PORT`.
-
-    Raises:
-        ValueError: it is no such address.
-    """
-    if text is None:
-        return None
+def parse_metrics(text: str) -> TcpBind:
+    """Read where metrics are served: `HOST:PORT` or `[IPV6]:PORT`."""
     bind = parse_bind(text)
     if not isinstance(bind, TcpBind) or bind.framing != NATIVE:
         raise ValueError(f"{text!r} is no TCP address: write HOST:PORT, as in 127.0.0.1:9100")
     return bind
 
 
-def parse_health(text: str | None) -> Bind | None:
-    """Read where balancers ask how the server is: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
-
-    Raises:
-        ValueError: it is no such address.
-    """
-    bind = None if text is None else parse_bind(text)
-    if bind is not None and bind.framing != NATIVE:
+def parse_health(text: str) -> Bind:
+    """Read where balancers ask how the server is: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`."""
+    bind = parse_bind(text)
+    if bind.framing != NATIVE:
         raise ValueError(f"{text!r} has a framing, and HTTP has its own: write HOST:PORT or unix:PATH")
     return bind
 
 
-def parse_registry(text: str | None) -> ServersetAddress | None:
-    """Read where the server is registered: `zk://HOST:PORT,HOST:PORT/path`, or `zks://` for TLS.
-
-    Raises:
-        ValueError: it is no such address.
-    """
-    if text is None:
-        return None
+def parse_registry(text: str) -> ServersetAddress:
+    """Read where the server is registered: `zk://HOST:PORT,HOST:PORT/path`, or `zks://` for TLS."""
     # Few servers are registered.
     from rpcwire.serverset import ServersetAddress
 
     return ServersetAddress.parse(text)
 
 
-def parse_advertised(text: str | None) -> TcpBind | None:
-    """Read as what the server is registered: `HOST:PORT`, or `HOST` for the port that it listens on.
-
-    Raises:
-        ValueError: it is no address that clients could connect to.
-    """
-    if text is None:
-        return None
+def parse_advertised(text: str) -> TcpBind:
+    """Read as what the server is registered: `HOST:PORT`, or `HOST` for the port that it listens on."""
     from rpcwire.serverset import is_host
 
     whole = text if re.search(r"[^:\]]:[0-9]+$|\]:[0-9]+$", text) else f"{text}:0"
@@ -261,14 +199,8 @@ def parse_advertised(text: str | None) -> TcpBind | None:
     return bind
 
 
-def parse_proxies(text: str | None) -> TrustedProxies | None:
-    """Read whose PROXY headers are taken; see `parse_trusted`.
-
-    Raises:
-        ValueError: it names no addresses.
-    """
-    if text is None:
-        return None
+def parse_proxies(text: str) -> TrustedProxies:
+    """Read whose PROXY headers are taken; see `parse_trusted`."""
     # What knows networks takes a while to import, and few servers stand behind a proxy.
     from rpcserver.system.proxy_protocol import parse_trusted
 
@@ -276,11 +208,7 @@ def parse_proxies(text: str | None) -> TrustedProxies | None:
 
 
 def parse_mode(text: str) -> int:
-    """Read the permissions of a file: `600` or `0o600`.
-
-    Raises:
-        ValueError: it is no such thing.
-    """
+    """Read the permissions of a file: `600` or `0o600`."""
     if not re.fullmatch(r"(0o?)?[0-7]{3}", text):
         raise ValueError(f"{text!r} is no file mode: write three octal digits, as in 660")
     return int(text.removeprefix("0o"), 8)
@@ -289,15 +217,11 @@ def parse_mode(text: str) -> int:
 def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
     """Read settings from a TOML file whose keys are the names of the options: `drain-timeout = 10`.
 
+    SettingsError is raised where it cannot be read, is no TOML, or holds what is no setting.
+
     Args:
         path: the file.
-        known: the type of each setting.
-
-    Returns:
-        The settings by the names of their fields, with underscores.
-
-    Raises:
-        SettingsError: the file cannot be read, is no TOML, or holds what is no setting.
+        known: the type of each setting by the name of its field, with underscores, which the result has too.
     """
     import tomllib
 
@@ -331,8 +255,7 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
         try:
             settings[name] = msgspec.convert(value, known[name])
         except msgspec.ValidationError:
-            there = next((words for kind, words in _FOUND if isinstance(value, kind)), "that")
-            wanted = _IN_WORDS[known[name]]
+            wanted, there = _IN_WORDS[known[name]], _IN_WORDS.get(type(value), "that")
             reason = f"what is in {key} is a text" if isinstance(value, list) else f"{key} is {wanted}, not {there}"
             raise SettingsError(reason, source=path, line=line_of(text, key)) from None
     return settings

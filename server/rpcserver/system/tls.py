@@ -9,7 +9,6 @@ import logging
 import ssl
 import stat
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rpcserver.system.contents import read_contents
@@ -17,6 +16,7 @@ from rpcserver.system.errors import TlsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -43,49 +43,33 @@ _SHORT_NAMES: Final = {
 
 
 class ServerTls:
-    """The server's certificate, and what it asks of clients.
+    """The server's certificate, and what it asks of clients, as `read_context` reads it.
 
     Workers inherit what was read when they are forked, so that all of a generation serve the same, and take up each
     other's sessions.
-
-    Args:
-        key: the file of its key; None where that is in the file of the certificate.
-        client_ca: the file of those who issue clients' certificates; None asks for none.
-
-    Raises:
-        TlsError: a file cannot be used.
     """
 
     context: ssl.SSLContext
 
-    def __init__(self, cert: str | Path, key: str | Path | None = None, client_ca: str | Path | None = None) -> None:
-        self._cert = Path(cert)
-        self._key = None if key is None else Path(key)
-        self._client_ca = None if client_ca is None else Path(client_ca)
+    def __init__(self, cert: Path, key: Path | None, client_ca: Path | None) -> None:
+        self._files = cert, key, client_ca
         self.renew()
 
     def renew(self) -> None:
-        """Read the files again; what was read before stays where they cannot be used.
-
-        Raises:
-            TlsError: a file cannot be used.
-        """
-        self.context = read_context(self._cert, self._key, self._client_ca)
+        """Read the files again; what was read before stays where they cannot be used, which is a TlsError."""
+        self.context = read_context(*self._files)
 
 
 def read_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SSLContext:
     """Read what a server shows to its clients and asks of them, and try it out.
 
     Connections are of TLS 1.2 at least, with the ciphers that Python takes for safe, and cannot be renegotiated.
-    What clients would refuse, as an expired certificate, is a warning in the log.
+    What clients would refuse, as an expired certificate, is a warning in the log. A TlsError names the file to blame.
 
     Args:
         cert: the certificate in PEM form, followed by those of its issuers that clients may not know.
         key: the private key in PEM form; None where it is in the same file.
         client_ca: certificates in PEM form, one of which must have issued each client's; None asks for none.
-
-    Raises:
-        TlsError: a file cannot be used.
     """
     chain = _read(cert, "certificate")
     if _MARK_CERTIFICATE not in chain:
@@ -109,11 +93,7 @@ def read_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SS
 
 
 def subject_of(certificate: Mapping[str, Any]) -> str | None:
-    """Write whom a certificate is for as RFC 4514 does: `CN=alice,O=Example`; None where it names nobody.
-
-    Args:
-        certificate: as `ssl.SSLSocket.getpeercert` returns it.
-    """
+    """Write whom a certificate is for, as getpeercert() returns it, as RFC 4514 does: `CN=alice,O=Example`."""
     names: tuple[tuple[tuple[str, str], ...], ...] = certificate.get("subject", ())
     named = ("+".join(f"{_SHORT_NAMES.get(kind, kind)}={_escaped(value)}" for kind, value in name) for name in names)
     return ",".join(reversed(list(named))) or None

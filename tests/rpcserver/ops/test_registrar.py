@@ -34,7 +34,8 @@ def port_of(listener: Listener) -> int:
 
 
 def told(listeners: list[Listener], advertise: str | None = None, *, tls: bool = False) -> str:
-    settings = ServerSettings(advertise=parse_advertised(advertise), tls_cert=Path("cert.pem") if tls else None)
+    where = None if advertise is None else parse_advertised(advertise)
+    settings = ServerSettings(advertise=where, tls_cert=Path("cert.pem") if tls else None)
     place = place_of(settings, listeners, ADDRESS)
     assert place.registry == str(ADDRESS)
     assert place.address.endswith(str(place.endpoint))
@@ -63,7 +64,7 @@ def test_its_metrics_are_told_where_clients_can_reach_them(
     where: str, advertised: str | None, found: str | None
 ) -> None:
     with listening("127.0.0.1:0") as listeners, listening(where) as metrics:
-        settings = ServerSettings(advertise=parse_advertised(advertised))
+        settings = ServerSettings(advertise=None if advertised is None else parse_advertised(advertised))
         place = place_of(settings, listeners, ADDRESS, metrics)
         assert place.metrics == (None if found is None else Endpoint(found, port_of(metrics[0])))
 

@@ -168,7 +168,7 @@ def test_a_key_that_everybody_can_read_is_a_warning(
 
 
 def test_what_was_read_stays_where_it_cannot_be_read_again(certificates: Certificates) -> None:
-    tls = ServerTls(str(certificates.cert), certificates.key)
+    tls = ServerTls(certificates.cert, certificates.key, None)
     before = tls.context
     take_another_key(certificates)
     with pytest.raises(TlsError):
