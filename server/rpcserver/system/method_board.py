@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 MOST_METHODS: Final = 1022
 """As many are counted by themselves; those beyond count as one with names that are not registered."""
 
-OTHERS: Final = 0
-"""The entry where calls are counted of names that are not registered."""
-
-WAITS: Final = 1
-"""The entry where it is counted how long connections waited to be accepted."""
+OTHERS: Final = 0  # the entry where calls are counted of names that are not registered
+WAITS: Final = 1  # the entry where it is counted how long connections waited to be accepted
 
 TOOK: Final = 64
 """Of an entry's words, after those for lengths in bits, the one for all its times added up, in nanoseconds."""
@@ -48,19 +45,12 @@ _SIZE: Final = _CELLS + _MOST * _ENTRY * 8
 
 
 class MethodReading(msgspec.Struct, frozen=True, array_like=True):
-    """What was counted of one method.
+    """What was counted of one method."""
 
-    Attributes:
-        name: the method's, cut after 64 bytes; empty for all that are none.
-        lengths: how many calls took a time of so many bits, in nanoseconds.
-        nanoseconds: their times, added up.
-        outcomes: how many of them ended how, in the order of `OUTCOMES`; the others with a result.
-    """
-
-    name: str
-    lengths: dict[int, int]
-    nanoseconds: int
-    outcomes: tuple[int, ...]
+    name: str  # cut after 64 bytes; empty for all that are none
+    lengths: dict[int, int]  # how many calls took a time of so many bits, in nanoseconds
+    nanoseconds: int  # their times, added up
+    outcomes: tuple[int, ...]  # how many of them ended how, in the order of `OUTCOMES`; the others with a result
 
 
 class MethodReadings(msgspec.Struct, frozen=True, array_like=True):
@@ -71,11 +61,9 @@ class MethodReadings(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MethodCounts:
-    """An entry as the one who counts in it has it.
+    """An entry's words as the one who counts in it has them.
 
-    Attributes:
-        words: the entry's.
-        tally: the same, as far as times are counted: calls read it here, since that costs less than from shared memory.
+    Calls read of them what counts times in the `tally`, since that costs less than from shared memory.
     """
 
     __slots__ = ("tally", "words")
@@ -89,11 +77,8 @@ class MethodBoard:
     """One worker's part of the board.
 
     `rpcserver.service.dispatch` counts calls straight in the entries, as a call for each would cost more than counting:
-    an entry has a word for each length of a time in bits, then `TOOK`, then one for each of `OUTCOMES`.
-
-    Args:
-        memory: its bytes.
-        lock: a file that processes lock which add to it.
+    an entry has a word for each length of a time in bits, then `TOOK`, then one for each of `OUTCOMES`. Processes lock
+    a file, `lock`, to add to it.
     """
 
     __slots__ = ("_cells", "_lock", "_memory")
@@ -109,7 +94,7 @@ class MethodBoard:
 
     def child(self) -> ChildMethodBoard:
         """Make a private one for a process of the worker's."""
-        return ChildMethodBoard(self, self._lock)
+        return ChildMethodBoard(self)
 
     def hand_in(self) -> None:
         """Nothing to do: all see what is counted here."""
@@ -154,8 +139,8 @@ class ChildMethodBoard(MethodBoard):
 
     __slots__ = ("_handed_in", "_shared")
 
-    def __init__(self, shared: MethodBoard, lock: int) -> None:
-        super().__init__(memoryview(bytearray(_SIZE)), lock)
+    def __init__(self, shared: MethodBoard) -> None:
+        super().__init__(memoryview(bytearray(_SIZE)), shared._lock)
         self._shared = shared
         self._handed_in: dict[int, list[int]] = {}
 
@@ -203,9 +188,8 @@ class MethodBoards:
         waits = list(self._departed_waits)
         for index in indexes:
             self._add(self.board(index), counted, waits)
-        return MethodReadings(
-            tuple(_reading(name, words) for name, words in sorted(counted.items())), _reading("", waits)
-        )
+        methods = tuple(_reading(name, words) for name, words in sorted(counted.items()))
+        return MethodReadings(methods, _reading("", waits))
 
     @staticmethod
     def _add(board: MethodBoard, counted: dict[str, list[int]], waits: list[int]) -> None:

@@ -23,8 +23,7 @@ from rpcserver.system.method_board import MethodBoards
 if TYPE_CHECKING:
     from rpcserver.system.method_board import MethodBoard, MethodReadings
 
-SLOT_SIZE: Final = 256
-"""Bytes of a slot: four cache lines, so that no two workers write to the same."""
+SLOT_SIZE: Final = 256  # bytes of a slot: four cache lines, so that no two workers write to the same
 
 # Words written by the worker.
 TICK: Final = 0
@@ -53,11 +52,21 @@ _DIED: Final = 29
 
 _MOST_READS: Final = 100
 
-_COUNTERS: Final = (ACCEPTS, STARTED, ANSWERED, BUSY, BYTES_IN, BYTES_OUT, ERRORS, LOST)
+_COUNTED: Final = {
+    "accepts": ACCEPTS,
+    "requests": ANSWERED,
+    "errors": ERRORS,
+    "busy_ns": BUSY,
+    "bytes_in": BYTES_IN,
+    "bytes_out": BYTES_OUT,
+    "lost": LOST,
+}
+"""The fields of readings and totals that only grow, with their words."""
+
+_COUNTERS: Final = (STARTED, *_COUNTED.values())
 
 pack_name: Final = struct.Struct(f"{_METHOD_SIZE}s").pack_into
-pack_began: Final = struct.Struct("2q").pack_into
-"""Writes BEGAN and STARTED, in this order."""
+pack_began: Final = struct.Struct("2q").pack_into  # writes BEGAN and STARTED, in this order
 
 BEGAN_AT: Final = BEGAN * 8
 
@@ -78,40 +87,26 @@ class SlotState(enum.IntEnum):
 
 
 class SlotReading(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What a slot says.
+    """What a slot says."""
 
-    Attributes:
-        number: the worker's number, from 1.
-        tick: when its accept loop last went round; 0 before it did.
-        request_began: when the request that it runs began, the latest one where it runs several; 0 if none runs.
-        method: that request's method, cut after 64 bytes; empty if none runs.
-        busy_ns: how long requests took, added up; more than the time itself where several run at once.
-        bytes_in: size of the requests.
-        bytes_out: size of the replies.
-    """
-
-    number: int
+    number: int  # from 1
     pid: int
     generation: int
     state: SlotState
     born: int
-    tick: int
-    running: int
-    """How many requests are in its handlers' hands."""
-    request_began: int
-    method: str
-    active: int
-    """When it last opened or closed a connection or ended a request."""
+    tick: int  # when its accept loop last went round; 0 before it did
+    running: int  # how many requests are in its handlers' hands
+    request_began: int  # that it runs, the latest one where it runs several; 0 if none runs
+    method: str  # of that request, cut after 64 bytes; empty if none runs
+    active: int  # when it last opened or closed a connection or ended a request
     connections: int
     accepts: int
-    requests: int
-    """Answered ones, errors included."""
+    requests: int  # answered ones, errors included
     errors: int
-    busy_ns: int
+    busy_ns: int  # how long requests took, added up; more than the time itself where several run at once
     bytes_in: int
     bytes_out: int
-    lost: int
-    """Requests lost to crashes of the worker's own children."""
+    lost: int  # requests lost to crashes of the worker's own children
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -133,9 +128,8 @@ class SlotBoard:
     What a request costs is written by `rpcserver.service.dispatch` straight into `cells`: a call each would cost more
     than the writing. Counting is exact in threads too, since under the GIL no other thread runs within it.
 
-    Args:
-        memory: the slot's bytes, and those of the slots for its children after them.
-        methods: where calls are counted by method, if they are.
+    The memory has the slot's bytes, and after them those of the slots for its children. Calls are counted by method
+    too, on `methods`, where there is such a board.
     """
 
     __slots__ = ("_children", "_memory", "cells", "methods")
@@ -178,11 +172,9 @@ class SlotBoard:
         pack_name(self.cells, _METHOD * 8, name.encode("utf-8", "replace"))
 
     def child(self, index: int, *, by_method: bool = False) -> SlotBoard:
-        """Return the slot of a child process, for that child to write and `absorb` to take in.
+        """Return the slot of a child process, from 0, for that child to write and `absorb` to take in.
 
-        Args:
-            index: the child's, from 0.
-            by_method: have it count calls by method too, where they are counted so; that takes memory of its own.
+        It counts by method too, where calls are counted so, if it has memory of its own for that: `by_method`.
         """
         if not 0 <= index < self._children:
             raise IndexError(f"there is room for {self._children} children, not for number {index}")
@@ -212,13 +204,7 @@ class SlotBoard:
 
 
 class Scoreboard:
-    """The slots of all workers, in anonymous shared memory; made before the first fork.
-
-    Args:
-        slots: for so many workers at once.
-        children: for so many children of each.
-        methods: whether calls are counted by method too.
-    """
+    """The slots of all workers, in anonymous shared memory, and those of their children; made before the first fork."""
 
     def __init__(self, slots: int, children: int = 0, *, methods: bool = False) -> None:
         self.slots = slots
@@ -239,14 +225,7 @@ class Scoreboard:
         return SlotBoard(self._memory[start : start + self._stride], self._children, methods)
 
     def take(self, *, number: int, generation: int) -> int:
-        """Find a free slot for a worker that is about to be forked.
-
-        Returns:
-            The slot.
-
-        Raises:
-            BlockingIOError: every slot is taken, until a worker has left.
-        """
+        """Find a free slot for a worker that is about to be forked; BlockingIOError until one has left."""
         index = next((index for index in range(self.slots) if index not in self._taken), None)
         if index is None:
             raise BlockingIOError(errno.EAGAIN, "there is no room for another worker until one has left")
@@ -269,11 +248,7 @@ class Scoreboard:
         self._cells(index)[_STATE] = state
 
     def vacate(self, index: int) -> SlotReading:
-        """Add what a worker that has ended had counted to the totals, and make its slot free.
-
-        Returns:
-            What the slot said at the end.
-        """
+        """Add what a worker that has ended had counted to the totals, and free its slot; return its last reading."""
         last = self.read(index)
         departed = self._departed
         for child in range(1 + self._children):
@@ -329,7 +304,6 @@ class Scoreboard:
                 running += in_hand
                 if not began or since < began:
                     began, oldest = since, part
-        sums = {word: sum(part[word] for part in parts) for word in (*_COUNTERS, CONNECTIONS)}
         return SlotReading(
             number=cells[_NUMBER],
             pid=cells[_PID],
@@ -341,14 +315,8 @@ class Scoreboard:
             request_began=began,
             method=_name(oldest) if running else "",
             active=max(part[ACTIVE] for part in parts),
-            connections=sums[CONNECTIONS],
-            accepts=sums[ACCEPTS],
-            requests=sums[ANSWERED],
-            errors=sums[ERRORS],
-            busy_ns=sums[BUSY],
-            bytes_in=sums[BYTES_IN],
-            bytes_out=sums[BYTES_OUT],
-            lost=sums[LOST],
+            connections=sum(part[CONNECTIONS] for part in parts),
+            **{name: sum(part[word] for part in parts) for name, word in _COUNTED.items()},
         )
 
     def readings(self) -> list[SlotReading]:
@@ -358,18 +326,12 @@ class Scoreboard:
 
     def totals(self) -> Totals:
         """Add up what all workers have done."""
-        departed = self._departed
         live = self.readings()
-        return Totals(
-            accepts=departed[ACCEPTS] + sum(reading.accepts for reading in live),
-            requests=departed[ANSWERED] + sum(reading.requests for reading in live),
-            errors=departed[ERRORS] + sum(reading.errors for reading in live),
-            busy_ns=departed[BUSY] + sum(reading.busy_ns for reading in live),
-            bytes_in=departed[BYTES_IN] + sum(reading.bytes_in for reading in live),
-            bytes_out=departed[BYTES_OUT] + sum(reading.bytes_out for reading in live),
-            died=departed[_DIED],
-            lost=departed[LOST] + sum(reading.lost for reading in live),
-        )
+        sums = {
+            name: self._departed[word] + sum(getattr(reading, name) for reading in live)
+            for name, word in _COUNTED.items()
+        }
+        return Totals(died=self._departed[_DIED], **sums)
 
     def methods(self) -> MethodReadings | None:
         """Add up what all workers have done by method; None where that is not counted."""

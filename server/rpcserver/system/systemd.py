@@ -6,6 +6,7 @@ nothing where the server was not started by a service manager. When to notify is
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -18,7 +19,7 @@ from rpcserver.system.sockets import Listener
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import MutableMapping
 
 logger = logging.getLogger(__name__)
 
@@ -43,31 +44,19 @@ class AdoptedListener(Listener):
 
     def take_queued(self) -> list[socket.socket]:
         """Accept what waits in the queue, but not for ever what goes on arriving there."""
-        return list(itertools.islice(self._queued(), _LAST_TAKEN))
-
-    def _queued(self) -> Iterator[socket.socket]:
-        while True:
-            try:
-                connection = self.accept()
-            except OSError:
-                # What cannot be taken stays where it is.
-                return
-            yield connection
+        taken: list[socket.socket] = []
+        # What cannot be taken stays where it is.
+        with contextlib.suppress(OSError):
+            while len(taken) < _LAST_TAKEN:
+                taken.append(self.accept())
+        return taken
 
 
 def inherited_listeners(environment: MutableMapping[str, str] = os.environ) -> list[Listener]:
     """Adopt the listening sockets that a service manager has passed to this process, if it has.
 
-    The variables are removed, so that no program that handlers start takes them for its own.
-
-    Args:
-        environment: has LISTEN_PID, LISTEN_FDS and perhaps LISTEN_FDNAMES.
-
-    Returns:
-        The listeners, none where none were passed to this process.
-
-    Raises:
-        BindError: something else was passed.
+    LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are removed, so that no program that handlers start takes them for its
+    own. BindError is raised where something else was passed.
     """
     meant_for = environment.pop("LISTEN_PID", "")
     count_text = environment.pop("LISTEN_FDS", "")
@@ -124,12 +113,8 @@ def _address(listening: socket.socket) -> str:
 class Notifier:
     """Tells a service manager what the server does; without one, it tells nobody.
 
-    Args:
-        address: the manager's datagram socket, a path or `@` and an abstract name; None where there is none.
-        watchdog: after how many seconds without a sign of life the manager kills the server; None for never.
-
-    Attributes:
-        deadline: when the next sign of life is due, in monotonic seconds; None where none is expected.
+    The manager's datagram socket is at a path or `@` and an abstract name, and it kills a server that has given no sign
+    of life for `watchdog` seconds. When the next sign is due, `deadline` says, in monotonic seconds.
     """
 
     def __init__(self, address: str | None = None, watchdog: float | None = None) -> None:
@@ -141,10 +126,7 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Notifier:
-        """Make a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and remove them.
-
-        So no program that handlers start speaks in the server's name.
-        """
+        """Make a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and remove them, as above."""
         address = environment.pop("NOTIFY_SOCKET", None)
         microseconds = environment.pop("WATCHDOG_USEC", "")
         watched = environment.pop("WATCHDOG_PID", str(os.getpid()))
