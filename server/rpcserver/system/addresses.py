@@ -12,25 +12,19 @@ from typing import Final
 from rpcserver.system.errors import ServerError
 from rpcwire.framings import FRAMINGS
 
-NATIVE: Final = "u32le"
-"""The framing of the protocol, which addresses do not name."""
+NATIVE: Final = "u32le"  # the framing of the protocol, which addresses do not name
 
 _FRAMED: Final = re.compile(r"([a-z0-9-]+)\+(tcp://|unix:)(.*)", re.DOTALL)
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class BindError(ServerError):
-    """An address cannot be listened on.
-
-    Attributes:
-        address: the address as it was asked for.
-        reason: why not, and what to do about it.
-    """
+    """An address cannot be listened on."""
 
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(address, reason)
-        self.address = address
-        self.reason = reason
+        self.address = address  # as it was asked for
+        self.reason = reason  # why not, and what to do about it
 
     def __str__(self) -> str:
         return f"cannot listen on {self.address}: {self.reason}"
@@ -83,10 +77,7 @@ Bind = TcpBind | UnixBind
 def parse_bind(text: str) -> Bind:
     """Read an address: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH` or `unix:@NAME`.
 
-    With a framing, it is written as in `line+tcp://HOST:PORT`.
-
-    Raises:
-        ValueError: it is none of them; the message says what would be.
+    With a framing, it is written as in `line+tcp://HOST:PORT`. The message of a ValueError says what would be one.
     """
     if found := _FRAMED.match(text):
         framing, kind, rest = found.groups()
@@ -130,22 +121,14 @@ def is_wildcard(host: str) -> bool:
 
 
 def peer_process(connection: socket.socket) -> tuple[int, int]:
-    """Say which process, and which user's, has connected to a Unix socket: unix(7), SO_PEERCRED.
-
-    Raises:
-        OSError: the system does not tell.
-    """
+    """Say which process, and which user's, has connected to a Unix socket: unix(7), SO_PEERCRED."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, user, _group = _CREDENTIALS.unpack(credentials)
     return pid, user
 
 
 def peer_address(connection: socket.socket) -> str:
-    """Say who is at the other end: `host:port`, or the process at the other end of a Unix socket.
-
-    Raises:
-        OSError: the peer has gone already.
-    """
+    """Say who is at the other end: `host:port`, or a Unix socket's process; OSError where that has gone already."""
     if connection.family == socket.AF_UNIX:
         pid, uid = peer_process(connection)
         return f"unix:pid={pid},uid={uid}"

@@ -29,15 +29,13 @@ _FILE: Final[type] = io.IOBase.mro()[1]
 
 _LOOK: Final = 0.5
 """Seconds after which it is asked again until when processes may go on, which a signal may have changed."""
-_LAST_WORDS: Final = 0.3
-"""Seconds that a process has to end after SIGTERM."""
+_LAST_WORDS: Final = 0.3  # seconds that a process has to end after SIGTERM
 
 
 class AtExit:
     """What a forked process has to do at its end. Made first of all there, for its parent's exit functions are not its.
 
-    Args:
-        parent: whose files it writes to as well; there are none otherwise.
+    It writes to the files that its parent had noted, too.
     """
 
     def __init__(self, parent: AtExit | None = None) -> None:
@@ -114,9 +112,7 @@ def _call_each(ends: Sequence[Callable[[], object]]) -> None:
 def _await_threads(ending: Sequence[threading.Thread], leave_by: Callable[[], float]) -> None:
     """Wait for threads that are no daemons, as `threading` does before the exit functions, while there is time.
 
-    Args:
-        ending: waits for others, which may be daemons, and so is waited for itself.
-        leave_by: until when there is time, in monotonic seconds.
+    Those of `ending` wait for others, which may be daemons, and so are waited for themselves.
     """
     while (threads := [*_plain_threads(), *filter(threading.Thread.is_alive, ending)]) and (
         left := leave_by() - monotonic()

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_contents"]
-
 _PIECE: Final = 1 << 16
 
 
 def read_contents(path: Path) -> bytes:
     """Return what is in a file, or comes out of a pipe; one that nobody writes to would be waited for without end.
 
-    Raises:
-        OSError: it cannot be read, or is such a pipe.
+    OSError is raised for such a pipe, and for what cannot be read.
     """
     if not path.is_fifo():
         return path.read_bytes()

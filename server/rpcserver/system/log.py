@@ -72,12 +72,9 @@ class _AlwaysEnabled(logging.Logger):
 
     An app's `dictConfig` disables all loggers that exist unless told otherwise, and `logging.disable` all of them. Its
     record factory, its filters and its handlers may raise whatever they like.
-
-    Attributes:
-        last_resort: takes the records where an app has left nobody who does, at any time.
     """
 
-    last_resort: logging.Handler | None = None
+    last_resort: logging.Handler | None = None  # takes the records where an app has left nobody who does, at any time
 
     @property
     def disabled(self) -> bool:
@@ -127,11 +124,7 @@ def _heard(asked: logging.Logger) -> bool:
 
 
 def keep_enabled(last_resort: logging.Handler | None) -> None:
-    """Let nothing that an app configures for all loggers silence the server's own that there are by now.
-
-    Args:
-        last_resort: what takes their records where an app leaves nobody who does.
-    """
+    """Let nothing that an app configures for all loggers silence the server's own that there are by now."""
     for name, found in list(logging.root.manager.loggerDict.items()):
         if isinstance(found, logging.Logger) and name.partition(".")[0] in _OWN:
             if type(found) is logging.Logger:
@@ -145,9 +138,6 @@ class LineHandler(logging.Handler):
 
     Nothing waits for who reads the log, nor for room on a disk: a record that cannot be written is lost, and what was
     lost is counted, and said before the next one that is written.
-
-    Args:
-        descriptor: where to write; a file is opened for appending by `configure`.
     """
 
     def __init__(self, descriptor: int, *, as_json: bool, path: Path | None = None) -> None:
@@ -163,10 +153,8 @@ class LineHandler(logging.Handler):
         self._lost = 0
         self._lost_by: int | None = None
         self._lost_why = ""
-        self.worker: int | None = None
-        """The number of the worker that this process is, once it is one."""
-        self.role = "arbiter"
-        """What this process is called in text, as long as it is no worker."""
+        self.worker: int | None = None  # the number of the worker that this process is, once it is one
+        self.role = "arbiter"  # what this process is called in text, as long as it is no worker
 
     def fileno(self) -> int:
         """Return the descriptor that is written to; it stays the same when the file is opened again."""
@@ -282,20 +270,13 @@ class LineHandler(logging.Handler):
 
 
 def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
-    """Send the whole process's logging to standard error or to a file.
+    """Send the whole process's logging to standard error, or to a file; OSError where that cannot be opened.
 
-    A path of None stands for standard error. The access log, where one is kept, ignores the level.
-
-    Raises:
-        OSError: the file cannot be opened.
+    The access log, where one is kept, ignores the level.
     """
-    descriptor = 2
-    if path is not None:
-        descriptor = _open(path)
-    handler = LineHandler(descriptor, as_json=as_json, path=path)
+    handler = LineHandler(2 if path is None else _open(path), as_json=as_json, path=path)
     keep_enabled(handler)
-    root = logging.getLogger()
-    root.addHandler(handler)
+    logging.root.addHandler(handler)
     for name in (None, *_OWN):
         # An app may give the root another level.
         logging.getLogger(name).setLevel(level.upper())
@@ -307,10 +288,7 @@ def _open(path: Path) -> int:
 
 
 def _never_waiting(descriptor: int) -> int:
-    """Return a descriptor of the same terminal for which no write waits, or the same one where it is no terminal.
-
-    Others that share a descriptor would not expect it to be non-blocking.
-    """
+    """Return another descriptor of a terminal, to which no write waits: who shares the first would not expect that."""
     try:
         if os.isatty(descriptor):
             return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -352,11 +330,7 @@ def _as_json(value: object) -> bytes:
 
 
 def _write_at_once(descriptor: int, line: bytes) -> int:
-    """Write as much as there is room for, without waiting for any.
-
-    Raises:
-        OSError: nothing can be written.
-    """
+    """Write as much as there is room for, without waiting for any; OSError where nothing can be written."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.write(descriptor, line)
     try:
@@ -379,11 +353,7 @@ def _write_at_once(descriptor: int, line: bytes) -> int:
 
 
 class RateLimit:
-    """Lets one through in a period. Two threads at the same moment may both be let through, which does no harm.
-
-    Args:
-        period: seconds between two that are let through.
-    """
+    """Lets one through in a period of seconds; two threads at the same moment both, which does no harm."""
 
     def __init__(self, period: float) -> None:
         self._period = period

@@ -47,11 +47,7 @@ class Reactor:
             self._epoll.unregister(descriptor)
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until something is readable or the time is over, and call back for all that is.
-
-        Args:
-            timeout: seconds, or None for as long as it takes.
-        """
+        """Wait until something is readable or so many seconds are over, if any, and call back for all that is."""
         ready = {descriptor for descriptor, _ in self._epoll.poll(timeout)}
         for descriptor in sorted(ready, key=lambda descriptor: descriptor != self._first):
             callback = self._callbacks.get(descriptor)
@@ -75,11 +71,7 @@ class Part(Protocol):
 
 
 class Loop:
-    """Goes round.
-
-    Args:
-        forgive: is told for how many seconds this process could not run, before `parts` are called.
-    """
+    """Goes round; `forgive` is told for how many seconds this process could not run, before `parts` are called."""
 
     def __init__(self, reactor: Reactor, parts: Sequence[Part], forgive: Callable[[float], None]) -> None:
         self._reactor = reactor

@@ -77,14 +77,11 @@ class Exit(msgspec.Struct, frozen=True):
 class ChildProcess:
     """A forked child, held by a descriptor, so that no other process is ever signalled or reaped in its place.
 
-    The descriptor becomes readable when the child has ended: pidfd_open(2).
+    The descriptor becomes readable when the child has ended: pidfd_open(2). OSError is raised where there is none left.
 
     Args:
         lifeline: descriptors with which the child lives and dies; closed with this object.
         pid: 0 where another process is to fork it for this one, and has not yet done so.
-
-    Raises:
-        OSError: the child cannot be watched.
     """
 
     def __init__(self, *lifeline: int, pid: int = 0) -> None:
@@ -96,11 +93,7 @@ class ChildProcess:
             self.attach(pid)
 
     def attach(self, pid: int) -> None:
-        """Note which process it is, and send it the signals that it had been sent before.
-
-        Raises:
-            OSError: the child cannot be watched.
-        """
+        """Note which process it is, and send it the signals that it had been sent before."""
         self._pidfd = os.pidfd_open(pid)
         self.pid = pid
         for number in self._early_signals:
@@ -145,9 +138,6 @@ class Forker:
     parent holds. Children must close their copies of their siblings'.
 
     Make the object before the first fork: it loads what children need.
-
-    Raises:
-        OSError: the C library cannot be loaded.
     """
 
     def __init__(self) -> None:
@@ -157,10 +147,8 @@ class Forker:
     def fork(self, main: Callable[[], int]) -> ChildProcess:
         """Run `main` in a new process, which ends with the exit code that it returns.
 
-        Signals are blocked in the child until `main` unblocks them, so that none meets the parent's handlers.
-
-        Raises:
-            OSError: no process can be made, or none can be watched: EAGAIN, ENOMEM, EMFILE.
+        Signals are blocked in the child until `main` unblocks them, so that none meets the parent's handlers. OSError
+        is raised where no process can be made, or watched: EAGAIN, ENOMEM, EMFILE.
         """
         parent = os.getpid()
         in_main_thread = threading.get_native_id() == parent
@@ -189,18 +177,13 @@ class Forker:
             raise
 
     def adopt_orphans(self) -> None:
-        """Become the parent of every descendant whose own parent ends: PR_SET_CHILD_SUBREAPER.
-
-        Raises:
-            OSError: the kernel does not know of that.
-        """
+        """Become the parent of every descendant whose own parent ends: PR_SET_CHILD_SUBREAPER; OSError without that."""
         self._control(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
 
     def name_process(self, name: bytes) -> bytes:
-        """Name this process as ps(1) and top(1) show it, in 15 bytes; its children inherit that: PR_SET_NAME.
+        """Name this process as ps(1) and top(1) show it, in 15 bytes, and its children to come: PR_SET_NAME.
 
-        Returns:
-            What it was called.
+        Returns what it was called before.
         """
         former, buffer = ctypes.create_string_buffer(16), ctypes.create_string_buffer(name[:15])
         self._libc.prctl(_PR_GET_NAME, ctypes.addressof(former), 0, 0, 0)
@@ -212,16 +195,14 @@ class Forker:
     ) -> None:
         """Run `main` in a new process that is a child of an ancestor of this one, which adopts orphans.
 
-        A process in between forks it, and ends at once.
+        A process in between forks it, and ends at once. OSError is raised where no process can be made: EAGAIN, ENOMEM,
+        EMFILE.
 
         Args:
             adopter: the pid of that ancestor.
             end: the reading end of the lifeline that the ancestor holds; see `open_lifeline`. It is closed here.
             main: is called when the new process has its parent, as by `fork`.
             forks: is entered around each fork.
-
-        Raises:
-            OSError: no process can be made: EAGAIN, ENOMEM, EMFILE.
         """
         _flush_output()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -339,8 +320,7 @@ def named_folder() -> Path:
 def reap_strays(known: Collection[int]) -> None:
     """Reap ended children that this program never forked: orphans handed to PID 1, children from before an exec.
 
-    Args:
-        known: pids that are reaped elsewhere; their exit status is not touched.
+    The exit status of a known pid is not touched: it is reaped elsewhere.
     """
     with contextlib.suppress(ChildProcessError):
         while info := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
@@ -361,11 +341,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def allow_descriptors(more: int) -> int:
-    """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more.
-
-    Returns:
-        How many more there may be.
-    """
+    """Raise this process's limit of open files (getrlimit(2)) for that many more, and say how many there may be."""
     try:
         used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
     except OSError:

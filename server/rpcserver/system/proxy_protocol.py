@@ -16,8 +16,7 @@ from rpcserver.system.addresses import format_host_port
 SIGNATURE_1: Final = b"PROXY "
 SIGNATURE_2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 
-LONGEST_LINE: Final = 107
-"""Bytes of a header of version 1, its end included (section 2.1)."""
+LONGEST_LINE: Final = 107  # bytes of a header of version 1, its end included (section 2.1)
 
 _FIXED: Final = 16
 _VERSION_2: Final = 0x2
@@ -34,12 +33,9 @@ class ProxyHeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """A whole header.
+    """A whole header, and how many bytes it has; what follows is the client's.
 
-    Attributes:
-        size: its length in bytes; what follows is the client's.
-        source: the client's address, as addresses are written; None where the proxy speaks for itself (`LOCAL`), or
-            tells none that is TCP's (`UNKNOWN`).
+    The client's address is None where the proxy speaks for itself (`LOCAL`), or tells none that is TCP's (`UNKNOWN`).
     """
 
     size: int
@@ -59,17 +55,10 @@ def is_header(data: bytes | bytearray) -> bool:
 
 
 def read_header(data: bytes | bytearray) -> ProxyHeader | None:
-    """Read the header that a stream begins with.
+    """Read the header that a stream begins with, or None where more must come first; else ProxyHeaderError.
 
-    Args:
-        data: what has come of the stream: at most 107 bytes of a header of version 1 are looked at, and of one of
-            version 2 as many as it says itself, which are 65,551 at most.
-
-    Returns:
-        The header, or None where more must come first.
-
-    Raises:
-        ProxyHeaderError: there is none, or it makes no sense.
+    At most 107 bytes of a header of version 1 are looked at, and of one of version 2 as many as it says itself, which
+    are 65,551 at most.
     """
     if not may_begin_header(data):
         raise ProxyHeaderError("it begins with no PROXY header")
@@ -141,15 +130,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Who may say for whom it connects.
+    """Who may say for whom it connects."""
 
-    Attributes:
-        networks: the addresses of proxies on TCP.
-        unix: whether whoever connects to a Unix socket is one.
-    """
-
-    networks: tuple[Network, ...]
-    unix: bool = False
+    networks: tuple[Network, ...]  # the addresses of proxies on TCP
+    unix: bool = False  # whether whoever connects to a Unix socket is one
 
     def trust(self, address: str) -> bool:
         """Whether a peer is one, by its address as `peer_address` writes it."""
@@ -166,11 +150,7 @@ class TrustedProxies:
 
 
 def parse_trusted(text: str) -> TrustedProxies:
-    """Read whose PROXY headers are taken: addresses, networks and `unix`, with commas between them.
-
-    Raises:
-        ValueError: one of them is none.
-    """
+    """Read whose PROXY headers are taken: addresses, networks and `unix`, with commas between; else ValueError."""
     networks: list[Network] = []
     unix = False
     for word in (part.strip() for part in text.split(",")):

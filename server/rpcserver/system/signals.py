@@ -60,13 +60,8 @@ class SentSignals:
     """Blocks signals, and tells of those that a process has sent, not of the kernel's own: signalfd(2).
 
     The kernel sends SIGTTIN and SIGTTOU to every process of a group in the background of which one reads its terminal,
-    or writes to it after `stty tostop`. Whoever blocks them may write.
-
-    Args:
-        numbers: of the signals. They stay blocked in the calling thread, and in its children until these unblock them.
-
-    Raises:
-        OSError: there is no descriptor left.
+    or writes to it after `stty tostop`. Whoever blocks them may write. They stay blocked in the calling thread, and in
+    its children until these unblock them. OSError is raised where there is no descriptor left.
     """
 
     def __init__(self, numbers: Iterable[signal.Signals]) -> None:
@@ -124,13 +119,9 @@ class OwnSignals:
         signal.signal(number, handler)
 
     def put_back(self, *, in_loop: bool = False) -> set[signal.Signals]:
-        """Handle again what the app has taken; for the main thread.
+        """Handle again what the app has taken, and return that; for the main thread.
 
-        Args:
-            in_loop: whether an event loop runs in it, which then has the wakeup descriptor.
-
-        Returns:
-            The signals that it had taken.
+        An event loop that runs in this thread has the wakeup descriptor: `in_loop`.
         """
         handlers = self._handlers
         taken = {number for number, handler in handlers.items() if signal.getsignal(number) != handler}

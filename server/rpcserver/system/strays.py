@@ -16,12 +16,9 @@ _STATUSES: Final = 256
 
 
 class StrayGuard:
-    """Keeps a process that an app's code has forked from going on as the one that it was forked from.
+    """Keeps a process that an app's code has forked, and is `strayed`, from going on as the one it was forked from.
 
     Both would count on the scoreboard, wait in one epoll(7) and be the same worker to their arbiter.
-
-    Attributes:
-        strayed: whether this is such a process; whoever sees to forks sets it.
     """
 
     __slots__ = ("strayed",)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rpcserver.workers.base import Worker
 
-__all__ = ["load_model"]
-
 _CLASSES: Final = {
     "sync": "sync:SyncWorker",
     "thread": "thread:ThreadWorker",
@@ -20,11 +18,7 @@ _CLASSES: Final = {
 
 
 def load_model(name: str) -> type[Worker]:
-    """Import a worker model's class.
-
-    Raises:
-        KeyError: there is no such model.
-    """
+    """Import a worker model's class; KeyError where there is no such model."""
     module, _, attribute = _CLASSES[name].partition(":")
     model: type[Worker] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return model

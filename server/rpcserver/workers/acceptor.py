@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TICK: Final = 1.0
-"""The longest wait in seconds."""
-
-_SAID_AGAIN: Final = 10.0
-"""Seconds after which it is said again that no connection can be accepted."""
+TICK: Final = 1.0  # the longest wait in seconds
+_SAID_AGAIN: Final = 10.0  # seconds after which it is said again that no connection can be accepted
 
 _PATIENCE: Final = 3
 """How many times in a row, a second apart, none can be accepted before a worker that has none retires."""
@@ -51,12 +48,10 @@ class Acceptor:
     """Waits for connections on several listeners, in one worker.
 
     Args:
-        listeners: non-blocking listening sockets, shared with other processes.
         wakeup: a descriptor that ends a wait when it becomes readable; it is emptied then.
         rivals: how many others accept from the same listeners and shall have their turn in a burst of connections.
             Whoever has just accepted is awake, and would take the next one while the worker that was woken for it
             still wakes up; so it pauses, for longer the more there are, as all together need to keep up.
-        board: where this worker counts its connections, and how long they waited.
         retire: asks for a successor, with the reason, where this process has no descriptor for a connection, and it
             is not its connections that take them.
     """
@@ -89,10 +84,7 @@ class Acceptor:
         return not self._listeners
 
     def accept(self, timeout: float = TICK) -> socket.socket | None:
-        """Wait for one connection and accept it; listeners are watched only during this call.
-
-        None after the wakeup descriptor's call, another worker's luck or the timeout.
-        """
+        """Wait for one connection and accept it; None after a wake-up, another worker's luck or the timeout."""
         shortage = self._short_until - time.monotonic()
         if shortage > 0:
             self.wait(min(timeout, shortage))

@@ -58,29 +58,16 @@ class LoopConnection(asyncio.Protocol):
     more is read. And nothing is run while the client has not taken all that it was sent, which is one batch of
     replies and the size of the last one at most.
 
+    To make one raises OSError where the client has gone already.
+
     Attributes:
         ready: whether a request that is read can be run at once.
-
-    Raises:
-        OSError: the client has gone already.
     """
 
     __slots__ = (
-        "_begin",
-        "_call",
-        "_host",
-        "_loop",
-        "_lost",
-        "_opened",
-        "_socket",
-        "_sole_request",
-        "_threads",
-        "_transport",
-        "_write",
-        "conversation",
-        "peer",
-        "ready",
-    )
+        "_begin", "_call", "_host", "_loop", "_lost", "_opened", "_socket", "_sole_request", "_threads", "_transport",
+        "_write", "conversation", "peer", "ready",
+    )  # fmt: skip
 
     _transport: asyncio.Transport
     _write: Callable[[bytes], None]

@@ -44,8 +44,6 @@ class BlockingConnection:
 
     Args:
         connection: a connected stream socket; `serve` closes it.
-        answer: what answers.
-        terms: what all conversations of the worker have in common.
         on_tick: called after each wait that ended without data, and about once a second beside.
         linger: takes the connection over after the last word, so that `serve` need not wait for the client's end.
         begun: what has been said on it already, where it is not new.

@@ -21,21 +21,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _M_ARENA_MAX: Final = -8  # malloc.h
-
-_FULL_AGAIN: Final = 10.0
-"""Seconds after which it is said again that the budget is spent."""
+_FULL_AGAIN: Final = 10.0  # seconds after which it is said again that the budget is spent
 
 
 class FrameBudget:
     """What the connections of a worker may hold of requests that come in many reads.
 
-    It is counted from a request's second read on, so that small ones always pass, until its reply is held. Processes
-    of the fork model share one: each writes down its own part, and two at the same moment may both pass.
-
-    Args:
-        settings: `max_buffered` is the limit; one request of `max_frame` passes in any case.
-        board: where this process writes down what it holds.
-        others: where those write with whom it shares the budget; its own board may be among them.
+    It is counted from a request's second read on, so that small ones always pass, until its reply is held. One request
+    of `max_frame` passes in any case. Processes of the fork model share a budget: each writes down its own part on its
+    board, which is one of `others`, and two at the same moment may both pass.
     """
 
     def __init__(self, settings: ServerSettings, board: SlotBoard, others: Sequence[SlotBoard] = ()) -> None:
@@ -84,11 +78,7 @@ class FrameBudget:
 
 
 class BudgetShare:
-    """What one connection holds of a budget.
-
-    Attributes:
-        held: how many bytes are counted as its own.
-    """
+    """What one connection holds of a budget: so many bytes are counted as its own."""
 
     __slots__ = ("_budget", "held")
 

@@ -27,11 +27,8 @@ _WAITING: Final = 25_000
 Those that take the interpreter from each other cost as much a call.
 """
 
-_LONGEST: Final = 1_000_000
-"""For how long a call counts that has waited longer, in nanoseconds."""
-
-_WEIGHT: Final = 0.1
-"""What one look counts against those before it."""
+_LONGEST: Final = 1_000_000  # for how long a call counts that has waited longer, in nanoseconds
+_WEIGHT: Final = 0.1  # what one look counts against those before it
 
 _LOOK: Final = 0.005
 """Seconds between two looks, where no thread leads, or the one that does moves.
@@ -39,53 +36,35 @@ _LOOK: Final = 0.005
 Whoever looks wants the interpreter, and is woken up in vain again and again until the leader lets go of it in time.
 """
 
-_GLANCE: Final = 0.002
-"""Seconds between two looks at a leader that was held up a moment ago, or waited for clients."""
-
-_STEADY: Final = 50
-"""A leader that has moved at so many looks in a row is looked at less often."""
+_GLANCE: Final = 0.002  # seconds between two looks at a leader that was held up a moment ago, or waited for clients
+_STEADY: Final = 50  # a leader that has moved at so many looks in a row is looked at less often
 
 
 class PoolThread:
-    """One of the threads.
-
-    Attributes:
-        running: the request that it runs and whose that is, by its start. Whoever pops it has the right to answer: one
-            step under the GIL.
-        turns: how many connections it has taken.
-        waits: whether it waits for clients, or until it shall do so.
-        called: released when it shall.
-    """
+    """One of the threads."""
 
     __slots__ = ("called", "running", "thread", "turns", "waits")
 
     def __init__(self) -> None:
         self.thread = threading.current_thread()
+        # The request that it runs and whose that is, by its start; see `take_overdue`.
         self.running: dict[float, tuple[ParkedConnection, bytes | bytearray]] = {}
-        self.turns = 0
-        self.waits = True
-        self.called = threading.Lock()
+        self.turns = 0  # how many connections it has taken
+        self.waits = True  # for clients, or until it shall do so
+        self.called = threading.Lock()  # released when it shall
         self.called.acquire()
 
 
 class Leadership:
-    """Who leads, or whether all do.
-
-    Args:
-        board: where the calls are counted.
-
-    Attributes:
-        threads: all of them.
-        leader: the only thread that waits for clients; None where the first that is free shall be.
-        shared: whether all of them do, and there is no leader.
-    """
+    """Who leads, or whether all do."""
 
     leader: PoolThread | None
+    """The only thread that waits for clients; None where the first that is free shall be."""
 
     def __init__(self, board: SlotBoard) -> None:
         self.threads: list[PoolThread] = []
         self.leader = None
-        self.shared = False
+        self.shared = False  # whether all of them wait for clients, and there is no leader
         self._followers: list[PoolThread] = []
         self._seen = 0
         self._held_up = False

@@ -25,23 +25,15 @@ if TYPE_CHECKING:
     from rpcserver.system.sockets import Listener
     from rpcserver.system.strays import StrayGuard
 
-_MOST: Final = 65536
-"""How many descriptors are looked at where nobody tells which there are."""
+_MOST: Final = 65536  # how many descriptors are looked at where nobody tells which there are
 
 
 class Offspring:
     """Sees to every process that this one forks from now on, in whatever thread: os.register_at_fork.
 
-    A child keeps the numbers of the descriptors, which lead nowhere then: what closes them in it shall close nothing
-    else. Signals wait until the child has let go of the worker's handlers.
-
-    Args:
-        signals: what this process does at signals.
-        listeners: whose sockets, and connections accepted from them, a child does not get.
-        guard: is told of a child.
-
-    Attributes:
-        guard: keeps a child from going on as this process does.
+    A child gets neither the listeners nor connections accepted from them. It keeps the numbers of these descriptors,
+    which lead nowhere then: what closes them in it shall close nothing else. Signals wait until the child has let go of
+    the worker's handlers. The guard keeps it from going on as this process does.
     """
 
     def __init__(self, signals: OwnSignals, listeners: Sequence[Listener], guard: StrayGuard) -> None:

@@ -36,23 +36,16 @@ _ONCE: Final = int(select.EPOLLONESHOT)
 
 
 class ParkedConnection(NonBlockingConnection):
-    """A connection that belongs to one thread at a time; nothing in it is locked.
-
-    Attributes:
-        awaits: what it is parked for; `ANSWER` where its requests wait for their turn.
-        deadline: until when, in monotonic seconds; 0 where that is still to be worked out.
-        descriptor: the socket's, also after its end.
-        watched: what epoll was last asked to tell of it.
-    """
+    """A connection that belongs to one thread at a time; nothing in it is locked."""
 
     __slots__ = ("awaits", "deadline", "descriptor", "watched")
 
     def __init__(self, connection: socket.socket, conversation: Conversation) -> None:
         super().__init__(connection, conversation)
-        self.awaits: Next = READ
-        self.deadline = 0.0
-        self.descriptor = connection.fileno()
-        self.watched = _READABLE
+        self.awaits: Next = READ  # what it is parked for; `ANSWER` where its requests wait for their turn
+        self.deadline = 0.0  # until when, in monotonic seconds; 0 where that is still to be worked out
+        self.descriptor = connection.fileno()  # also after its end
+        self.watched = _READABLE  # what epoll was last asked to tell of it
 
     @property
     def socket(self) -> socket.socket:
@@ -71,14 +64,9 @@ class Parking:
     epoll would wake the next for what the first has yet to read, and tells each time only once.
 
     Args:
-        terms: what all conversations of the worker have in common.
-        submit: called by `look_after` with a connection that has requests to run; the second argument says whether they
-            have just come.
+        submit: called by `look_after` with a connection that has requests to run, and whether they have just come.
         closed: called in any thread after a connection has been closed.
         hasten: called in any thread when `look_after` has something to do before its time.
-
-    Attributes:
-        shared: whether many threads wait at once; nothing is lost where that is wrong for a moment.
     """
 
     def __init__(
@@ -93,6 +81,7 @@ class Parking:
         self._submit = submit
         self._closed = closed
         self._hasten = hasten
+        # Whether many threads wait at once; nothing is lost where that is wrong for a moment.
         self.shared = False
         self._epoll = select.epoll()
         self._poll = self._epoll.poll
@@ -145,17 +134,14 @@ class Parking:
     def take(self, timeout: float = -1) -> ParkedConnection | None:
         """Wait for a client to do what its connection is parked for, and take that out.
 
-        None after the timeout, in seconds, `wake`, or another thread's luck.
+        None after the timeout, in seconds, a `wake`, or another thread's luck.
         """
         for descriptor, _ in self._poll(timeout, 1):
             return self._parked.pop(descriptor, None) or self._hush(descriptor)
         return None
 
     def gather(self, into: deque[ParkedConnection], most: int, timeout: float = -1) -> bool:
-        """Wait as `take` does, and append all connections whose clients have done it, at most so many.
-
-        False after the timeout.
-        """
+        """Wait as `take` does, and append the connections whose clients have done it; False after the timeout."""
         parked = self._parked
         events = self._poll(timeout, most)
         for descriptor, _ in events:
@@ -216,10 +202,7 @@ class Parking:
                 self.park(connection, connection.awaits)
 
     def settle(self, connection: ParkedConnection) -> bool:
-        """Go on with a connection that was taken: write, park or close it.
-
-        True where it has requests to run; then it stays the caller's.
-        """
+        """Write, park or close a connection that was taken; True where it has requests to run, and stays taken."""
         following = connection.advance()
         if following is ANSWER:
             return True
@@ -242,11 +225,7 @@ class Parking:
         self._hasten()
 
     def reclaim(self, choose: Callable[[list[ParkedConnection]], list[ParkedConnection]]) -> None:
-        """Ask some of the connections for an end without loss; safe in any thread.
-
-        Args:
-            choose: says which ones.
-        """
+        """Ask the chosen ones of the connections for an end without loss; safe in any thread."""
         connections = list(self._connections.values())
         for connection in choose(connections):
             connection.conversation.leave(monotonic() + grace_allowed(self._terms.settings))

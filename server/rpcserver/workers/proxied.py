@@ -27,12 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Prologue:
-    """What has come before the first byte of a conversation is known to be one.
-
-    Attributes:
-        over: whether it is.
-        began: when its first byte came, in monotonic seconds; 0 before that.
-    """
+    """What has come until it is known where the conversation begins; `began` at the first byte of that, 0 before."""
 
     __slots__ = ("_sole_request", "began", "held", "over")
 

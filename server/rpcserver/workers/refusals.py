@@ -16,8 +16,7 @@ from rpcwire import ErrorCode, Fault, FrameError, FrameTooLarge
 if TYPE_CHECKING:
     from rpcserver.service.context import Peer
 
-_TLS: Final = 0x0316
-"""How a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)."""
+_TLS: Final = 0x0316  # how a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)
 
 _PROXY: Final = frozenset(int.from_bytes(start, "little") for start in (b"PROX", b"\r\n\r\n"))
 """Prefixes that are the start of a PROXY header."""

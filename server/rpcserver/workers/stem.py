@@ -14,6 +14,7 @@ import signal
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.at_exit import AtExit
@@ -30,16 +31,7 @@ from rpcserver.workers.app_process import (
     warn_of_taken,
     write_stacks,
 )
-from rpcserver.workers.base import (
-    ABORT,
-    EXIT_APP,
-    GRACEFUL,
-    QUICK,
-    RECLAIM,
-    REOPEN,
-    WorkerSetup,
-    be_worker,
-)
+from rpcserver.workers.base import ABORT, EXIT_APP, GRACEFUL, QUICK, RECLAIM, REOPEN, WorkerSetup, be_worker
 from rpcserver.workers.fork_hazards import fork_hazards, open_descriptors
 from rpcserver.workers.offspring import Offspring
 
@@ -132,14 +124,13 @@ class Stem:
         gc.collect()
         # What workers collect shall not look at what they share: that would write to its pages.
         gc.freeze()
-        logger.info("the app is loaded, once for all workers of generation %d, in %.2f s", *self._loaded_in(began))
+        took = time.monotonic() - began
+        generation = self._setup.generation
+        logger.info("the app is loaded, once for all workers of generation %d, in %.2f s", generation, took)
         if not self._end.loaded():
             return EXIT_APP
         self._serve(Preloaded(service, self._signals, self._offspring, self._at_exit))
         return 0
-
-    def _loaded_in(self, began: float) -> tuple[int, float]:
-        return self._setup.generation, time.monotonic() - began
 
     def _serve(self, preloaded: Preloaded) -> None:
         while (received := self._end.receive()) is not None:
@@ -153,9 +144,8 @@ class Stem:
         setup = self._setup
         problem: str | None = None
         try:
-            setup.forker.fork_for(
-                setup.arbiter, lifeline, lambda: self._be_worker(order, channel, preloaded), self._forks
-            )
+            become_worker = partial(self._be_worker, order, channel, preloaded)
+            setup.forker.fork_for(setup.arbiter, lifeline, become_worker, self._forks)
         except OSError as error:
             problem = error.strerror or str(error)
         finally:
@@ -179,20 +169,10 @@ class Stem:
         setup.forker.name_process(self._former_name)
         if not channel.started():
             return 0
-        return be_worker(
-            setup.model,
-            WorkerSetup(
-                order.worker,
-                setup.generation,
-                setup.settings,
-                setup.listeners,
-                channel,
-                setup.logs,
-                setup.board.slot(order.index),
-                setup.tls,
-                preloaded,
-            ),
-        )
+        generation, settings, listeners, logs = setup.generation, setup.settings, setup.listeners, setup.logs
+        board = setup.board.slot(order.index)
+        worker = WorkerSetup(order.worker, generation, settings, listeners, channel, logs, board, setup.tls, preloaded)
+        return be_worker(setup.model, worker)
 
     def _catch_signals(self) -> None:
         handle = self._signals.handle
@@ -201,7 +181,7 @@ class Stem:
             # A service manager sends the first to every process; how the server leaves is the arbiter's to say.
             handle(number, ignore)
         handle(QUICK, self._on_quick)
-        handle(REOPEN, self._on_reopen)
+        handle(REOPEN, lambda _number, _frame: self._logs.reopen())
         handle(ABORT, signal.SIG_DFL)
         write_stacks(self._logs)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -210,6 +190,3 @@ class Stem:
         if not self._quitting:
             self._quitting = True
             raise QuickStop
-
-    def _on_reopen(self, _number: int, _frame: FrameType | None) -> None:
-        self._logs.reopen()

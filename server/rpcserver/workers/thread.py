@@ -42,8 +42,7 @@ T = TypeVar("T")
 _INTERRUPT: Final = signal.SIGURG
 """Ends the system call in which a thread waits for requests; nothing else uses it, and ignored it does no harm."""
 
-_MANY: Final = 256
-"""With so many threads, a connection that is accepted has none until its client speaks."""
+_MANY: Final = 256  # with so many threads, a connection that is accepted has none until its client speaks
 
 SWITCH_INTERVAL: Final = 0.0005
 """How long a thread may keep the interpreter while others want it, in seconds.
@@ -158,12 +157,7 @@ class ThreadConnection(BlockingConnection):
     Another thread can take it over from one whose request never comes to an end.
 
     Args:
-        park: parks the connection; False where that cannot be.
-        begun: what has been said on it already, where it was parked.
-
-    Attributes:
-        abandoned: whether it was taken over.
-        parked: whether it was parked, and is no longer this object's.
+        park: parks the connection, which is no longer this object's then; False where that cannot be.
     """
 
     def __init__(
@@ -175,7 +169,7 @@ class ThreadConnection(BlockingConnection):
         begun: Conversation | None = None,
     ) -> None:
         super().__init__(connection, answer, terms, begun=begun)
-        self.abandoned = False
+        self.abandoned = False  # whether it was taken over
         self.parked = False
         self._park = park
         # The requests that run, by their start.
@@ -187,10 +181,7 @@ class ThreadConnection(BlockingConnection):
         return self._answer_claimed if self._settings.timeout else self._run
 
     def take_over(self, now: float) -> bool:
-        """Take the connection from its thread if that has been running a request for too long.
-
-        Where it was taken, the caller must see to it that `give_up` is called.
-        """
+        """Take the connection from its thread if that runs a request for too long; the caller then calls `give_up`."""
         body = take_overdue(self._running, now - self._settings.timeout)
         if body is None:
             return False

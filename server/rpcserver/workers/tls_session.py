@@ -50,27 +50,12 @@ class TlsSession:
 
     All that a read brought is decrypted at once and nothing stays behind, so that a descriptor with nothing to be
     read has nothing to be read here either.
-
-    Attributes:
-        begun: whether anything has come.
-        ended: whether the client has said that it sends no more.
-        failed: whether nothing can be said or read any more.
-        subject: whom the client's certificate is for; None where it was asked for none, or that names nobody.
     """
 
     __slots__ = (
-        "_failure",
-        "_header",
-        "_incoming",
-        "_left",
-        "_outgoing",
-        "_tls",
-        "begun",
-        "ended",
-        "established",
-        "failed",
+        "_failure", "_header", "_incoming", "_left", "_outgoing", "_tls", "begun", "ended", "established", "failed",
         "subject",
-    )
+    )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -80,10 +65,11 @@ class TlsSession:
         # Of the record that has begun: how much of it has not come, or as much of its header as has.
         self._left = 0
         self._header = b""
-        self.begun = False
+        self.begun = False  # whether anything has come
         self.established = False
-        self.ended = False
-        self.failed = False
+        self.ended = False  # whether the client has said that it sends no more
+        self.failed = False  # whether nothing can be said or read any more
+        # Whom the client's certificate is for; None where it was asked for none, or that names nobody.
         self.subject: str | None = None
 
     @property
@@ -104,8 +90,7 @@ class TlsSession:
     def receive(self, data: bytes) -> bytes:
         """Take what a read brought, and return the plain bytes in it; there may be none.
 
-        Raises:
-            TlsFailure: it is no TLS, or breaks it. Nothing can be answered then, so nothing before that is returned.
+        TlsFailure is raised where it is no TLS, or breaks it: nothing can be answered, and nothing before is returned.
         """
         if self._failure is not None:
             raise self._failure
@@ -119,12 +104,7 @@ class TlsSession:
         return self._read()
 
     def receive_eof(self) -> None:
-        """Say that the stream has ended, whether or not the client has said so.
-
-        Raises:
-            TruncatedRecord: the end came inside a record.
-            TlsFailure: the end came inside the handshake.
-        """
+        """Say that the stream has ended; TlsFailure where that was in the handshake, TruncatedRecord in a record."""
         if not self.unfinished:
             self.ended = True
             return
