@@ -91,10 +91,15 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def state_of(pid: int) -> str:
+    """The letter for what a process is about, as T for a stopped one: proc_pid_stat(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def stop(pid: int) -> None:
     """Stop a process by a signal, and wait until it stands still."""
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    until(lambda: state_of(pid) == "T")
 
 
 def gates(folder: Path) -> tuple[Path, Path]:
@@ -103,6 +108,21 @@ def gates(folder: Path) -> tuple[Path, Path]:
     os.mkfifo(entered)
     os.mkfifo(leave)
     return entered, leave
+
+
+def connected(address: str, patience: float = PATIENCE) -> socket.socket:
+    """Connect to an address, as servers tell them, and wait no longer than that many seconds for it."""
+    if not address.startswith("unix:"):
+        host, _, port = address.rpartition(":")
+        return socket.create_connection((host.strip("[]"), int(port)), patience)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(patience)
+    try:
+        connection.connect(address.removeprefix("unix:"))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 class Client:
@@ -175,18 +195,7 @@ class Server:
 
     def connect(self, index: int = 0, patience: float = PATIENCE) -> Client:
         """Connect to one of the server's addresses, and wait no longer than that many seconds for it."""
-        address = self.addresses[index]
-        if address.startswith("unix:"):
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(patience)
-            try:
-                connection.connect(address.removeprefix("unix:"))
-            except OSError:
-                connection.close()
-                raise
-            return Client(connection)
-        host, _, port = address.rpartition(":")
-        return Client(socket.create_connection((host.strip("[]"), int(port)), patience))
+        return Client(connected(self.addresses[index], patience))
 
     def connect_unless_refused(self) -> Client:
         """Connect to a server that may be stopping.

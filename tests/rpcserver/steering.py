@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.servers import PATIENCE, Client, Server
+from tests.servers import PATIENCE, Client, Server, connected
 
 
 @contextlib.contextmanager
@@ -23,10 +22,7 @@ def steering(server: Server) -> Iterator[Steering]:
 
 
 def control_client(server: Server) -> Client:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(PATIENCE)
-    connection.connect(control_path(server))
-    return Client(connection)
+    return Client(connected(server.ready["control"]))
 
 
 def control_path(server: Server) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
-from rpcwire import decode_request
+from rpcwire import decode_request, encode_value
 from tests.rpcshell.faces import FACES, Connect
 
 if TYPE_CHECKING:
@@ -169,6 +169,11 @@ def serving(
         yield server
     finally:
         server.close()
+
+
+def say(peer: Peer, *messages: object, end: bytes = b"\n") -> None:
+    """Send messages with that end behind each."""
+    peer.sock.sendall(b"".join(encode_value(message) + end for message in messages))
 
 
 def echo(peer: Peer) -> None:

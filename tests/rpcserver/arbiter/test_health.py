@@ -24,7 +24,7 @@ from rpcserver.system.scoreboard import SlotReading, SlotState
 from tests.rpcserver.arbiter.test_watchdog import reading
 from tests.rpcserver.ops.test_metrics_served import holders, listening_inode
 from tests.rpcserver.steering import Gate, steering
-from tests.servers import PATIENCE, PROBE_APP, Server, launched, running
+from tests.servers import PATIENCE, PROBE_APP, Server, connected, launched, running
 
 READY = Readiness(Fitness.READY, "all is well", 2, 0, 2)
 SERVING = reading(tick=STALLED_AFTER)
@@ -40,16 +40,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def asked_at(server: Server) -> str:
     return server.wait_for_log("health is told at ").partition("health is told at ")[2].partition("\n")[0]
-
-
-def connected(address: str) -> socket.socket:
-    if address.startswith("unix:"):
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(PATIENCE)
-        client.connect(address.removeprefix("unix:"))
-        return client
-    host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), PATIENCE)
 
 
 def ask(address: str, sent: bytes) -> bytes:

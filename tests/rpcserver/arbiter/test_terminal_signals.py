@@ -15,7 +15,7 @@ import pexpect
 import pytest
 
 from rpcwire import ErrorCode
-from tests.servers import PATIENCE, Client, all_gone, watched
+from tests.servers import PATIENCE, Client, all_gone, connected, watched
 
 APP = """
 import os
@@ -67,8 +67,7 @@ class Job:
 
     def let_go_round(self) -> None:
         """Have the arbiter see to what has come so far; of two equal signals the kernel keeps one."""
-        with Client(socket.socket(socket.AF_UNIX)) as client:
-            client.socket.connect(str(self._control))
+        with Client(connected(f"unix:{self._control}")) as client:
             for _ in range(2):
                 assert client.call("arbiter.status").fault is None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,7 @@ import pytest
 from rpcserver.system.addresses import Bind, TcpBind, UnixBind
 from rpcserver.system.listen_queue import ListenQueue, clients_waiting, listen_queue
 from rpcserver.system.sockets import open_listeners
-
-
-def reach(address: str) -> socket.socket:
-    if address.startswith("unix:"):
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(address.removeprefix("unix:"))
-        return client
-    host, _, port = address.rpartition(":")
-    return socket.create_connection((host.strip("[]"), int(port)), 10)
+from tests.servers import connected
 
 
 @pytest.mark.parametrize("kind", ["127.0.0.1", "::1", "unix"])
@@ -29,7 +20,7 @@ def test_waiting_connections_are_counted(tmp_path: Path, kind: str) -> None:
         listener.close()
         pytest.skip("this kernel does not tell the queues of Unix sockets")
     assert listen_queue(listener.socket) == ListenQueue(0, 7)
-    clients = [reach(listener.address) for _ in range(3)]
+    clients = [connected(listener.address) for _ in range(3)]
     assert listen_queue(listener.socket) == ListenQueue(3, 7)
     connection, _ = listener.socket.accept()
     assert listen_queue(listener.socket) == ListenQueue(2, 7)
@@ -46,7 +37,7 @@ def test_a_kernel_that_tells_no_queue_tells_that_somebody_waits(
     (listener,) = open_listeners([UnixBind(str(tmp_path / "x.sock"))], backlog=7, unix_mode=0o600)
     assert listen_queue(listener.socket) is None
     assert clients_waiting(listener.socket) == 0
-    with reach(listener.address), reach(listener.address):
+    with connected(listener.address), connected(listener.address):
         assert clients_waiting(listener.socket) == 1
     listener.close()
     assert clients_waiting(listener.socket) == 0

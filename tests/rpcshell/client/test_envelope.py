@@ -19,7 +19,7 @@ from rpcwire import ERROR_OUT, MAX_REPLY, EncodeError, RemoteError, Reply, encod
 from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.feeding import said
-from tests.rpcshell.peers import DEADLINE, Peer, serving
+from tests.rpcshell.peers import DEADLINE, Peer, say, serving
 from tests.rpcwire.feeding import cut, single_bytes
 
 MINE = Envelope.from_table(
@@ -189,10 +189,6 @@ def answering(answers: Callable[[Any], Iterable[object]], first: object = None) 
             say(peer, *answers(json.loads(line)))
 
     return serve
-
-
-def say(peer: Peer, *messages: object) -> None:
-    peer.sock.sendall(b"".join(encode_value(message) + b"\n" for message in messages))
 
 
 def mine(request: Any) -> list[object]:

@@ -16,10 +16,9 @@ from rpcshell import (
 )
 from rpcshell import connect as connect_blocking
 from rpcwire import encode_value
-from tests.rpcshell.client.test_envelope import say
 from tests.rpcshell.enveloped import KEA, WATCHMAN
 from tests.rpcshell.faces import Connect
-from tests.rpcshell.peers import DEADLINE, Peer, serving
+from tests.rpcshell.peers import DEADLINE, Peer, say, serving
 
 
 def once(peer: Peer) -> None:

@@ -22,7 +22,7 @@ from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.feeding import said
 from tests.rpcshell.mpv import needs_mpv, player
-from tests.rpcshell.peers import DEADLINE, Peer, serving
+from tests.rpcshell.peers import DEADLINE, Peer, say, serving
 from tests.rpcwire.feeding import cut, single_bytes
 
 RECORDED = b"""\
@@ -155,10 +155,6 @@ def mpv(peer: Peer) -> None:
             case _:
                 answer = {"error": "invalid parameter"}
         say(peer, {**answer, "request_id": request["request_id"]})
-
-
-def say(peer: Peer, *messages: object) -> None:
-    peer.sock.sendall(b"".join(encode_value(message) + b"\n" for message in messages))
 
 
 def test_it_calls_and_refuses(connect: Connect) -> None:

@@ -17,7 +17,7 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.lab.drills.drilling import Drilled
-from tests.servers import needs_server, until
+from tests.servers import needs_server, state_of, until
 
 pytestmark = needs_server
 
@@ -251,8 +251,3 @@ def test_no_thread_and_no_connection_is_left(drilled: Start) -> None:
     server.run(":drill hold 3 -d 0.3")
     assert threading.active_count() == threads
     until(lambda: not any(worker.connections for worker in server.status().workers))
-
-
-def state_of(pid: int) -> str:
-    """The state of a process: T where it is stopped (proc(5))."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
