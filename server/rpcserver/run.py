@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.arbiter import Arbiter
 from rpcserver.arbiter.control import ControlSocket, open_control
-from rpcserver.arbiter.health import open_health
 from rpcserver.service.loader import load_service
 from rpcserver.system.addresses import BindError
 from rpcserver.system.errors import ServerError
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
+
+_HEALTH_BACKLOG: Final = 64
 
 
 def run_server(
@@ -55,7 +56,9 @@ def run_server(
     metrics = _metrics(settings)
     duties = _duties(settings, metrics)
     try:
-        health = () if settings.health is None else open_health(settings.health, settings.unix_mode)
+        health: Sequence[Listener] = ()
+        if settings.health is not None:
+            health = open_listeners([settings.health], backlog=_HEALTH_BACKLOG, unix_mode=settings.unix_mode)
         listeners = (inherited_listeners() if managed else []) or open_listeners(
             settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
         )

@@ -21,12 +21,11 @@ import msgspec
 
 from rpcserver.arbiter.readiness import Fitness, Readiness
 from rpcserver.system.log import RateLimit
-from rpcserver.system.sockets import SHORTAGE, open_listeners
+from rpcserver.system.sockets import SHORTAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcserver.system.addresses import Bind
     from rpcserver.system.loop import Reactor
     from rpcserver.system.sockets import Listener
 
@@ -42,21 +41,11 @@ _PATIENCE: Final = 2.0
 _MOST_CLIENTS: Final = 64
 _ACCEPTS_AT_ONCE: Final = 16
 _LONGEST_HEAD: Final = 8192
-_BACKLOG: Final = 64
 _PAUSE: Final = 1.0
 _SAID_AGAIN: Final = 60.0
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
 _ORIGIN: Final = re.compile(rb"\Ahttps?://[^/?]*", re.IGNORECASE)
 _AGENT_WORDS: Final = {Fitness.READY: "ready up", Fitness.DRAINING: "drain"}
-
-
-def open_health(bind: Bind, unix_mode: int) -> list[Listener]:
-    """Listen where balancers ask; a Unix socket's path gets the mode.
-
-    Raises:
-        BindError: the address cannot be had.
-    """
-    return open_listeners([bind], backlog=_BACKLOG, unix_mode=unix_mode)
 
 
 class HealthServer:

@@ -69,37 +69,30 @@ def metrics_duty(
     def serve(end: socket.socket) -> int:
         from rpcserver.ops.exposition import serve_metrics
 
-        source = SampleSource(end, patience * _ARBITERS_SHARE)
-        serve_metrics([listener.socket for listener in listeners], source.take, patience)
+        take = _asking(end, patience * _ARBITERS_SHARE)
+        serve_metrics([listener.socket for listener in listeners], take, patience)
         return 0
 
     return Duty("metrics", serve, answer, listeners)
 
 
-class SampleSource:
-    """Asks the arbiter for samples, from any thread; an answer may take `patience` seconds."""
+def _asking(end: socket.socket, patience: float) -> Callable[[], Sample]:
+    """What asks the arbiter for a sample, from any thread, and raises `NoSample` after `patience` seconds without one."""
+    turn = threading.Lock()
+    decoder = msgspec.msgpack.Decoder(Sample)
 
-    def __init__(self, end: socket.socket, patience: float) -> None:
-        self._end = end
-        self._patience = patience
-        self._turn = threading.Lock()
-        self._decoder = msgspec.msgpack.Decoder(Sample)
-
-    def take(self) -> Sample:
-        """Ask for a sample.
-
-        Raises:
-            NoSample: none came in time.
-        """
-        with self._turn:
+    def take() -> Sample:
+        with turn:
             try:
-                self._end.settimeout(0)
+                end.settimeout(0)
                 with contextlib.suppress(BlockingIOError):
                     # An answer that once came too late is no answer to this question.
-                    while self._end.recv(_MAX_SAMPLE):
+                    while end.recv(_MAX_SAMPLE):
                         pass
-                self._end.settimeout(self._patience)
-                self._end.send(_ASK)
-                return self._decoder.decode(self._end.recv(_MAX_SAMPLE))
+                end.settimeout(patience)
+                end.send(_ASK)
+                return decoder.decode(end.recv(_MAX_SAMPLE))
             except (OSError, msgspec.DecodeError) as error:
                 raise NoSample from error
+
+    return take
