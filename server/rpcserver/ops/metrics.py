@@ -77,7 +77,7 @@ def metrics_duty(
 
 
 def _asking(end: socket.socket, patience: float) -> Callable[[], Sample]:
-    """What asks the arbiter for a sample, from any thread, and raises `NoSample` after `patience` seconds without one."""
+    """What asks the arbiter for samples, from any thread; it raises `NoSample` after `patience` seconds without one."""
     turn = threading.Lock()
     decoder = msgspec.msgpack.Decoder(Sample)
 
