@@ -25,8 +25,6 @@ from rpcshell.line.language import (
 from rpcshell.line.properties import property_schema
 from rpcshell.line.schema import Schema, allowed_types
 
-__all__ = ["advice", "can_be_made"]
-
 _LONGEST = 2_000
 """Characters of the longest line that is looked at, and of one that is advised: nobody types a longer one."""
 

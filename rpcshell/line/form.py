@@ -19,8 +19,6 @@ from rpcshell.line.references import resolve_reference
 from rpcshell.line.schema import Schema, as_schema
 from rpcshell.line.schema_text import type_text
 
-__all__ = ["LEFT_OUT", "Choice", "Field", "FormProblem", "fields_of"]
-
 LEFT_OUT: Final = object()
 """The value of a field that was left empty and may be."""
 

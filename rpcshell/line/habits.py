@@ -6,8 +6,6 @@ Whether a server has a method of such a name is the caller's to know: then it is
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["Habit", "habit"]
-
 _LEAVE: Final = frozenset({"exit", "quit", "bye", "logout", r"\q"})
 _EXPLAIN: Final = frozenset({"help", "man", "?", r"\?", r"\h"})
 _LIST: Final = frozenset({"ls", "dir", "methods", r"\d", r"\dt", r"\df", r"\l"})

@@ -4,8 +4,6 @@ import msgspec
 
 from rpcwire import encode_value
 
-__all__ = ["json_text"]
-
 
 def json_text(value: object) -> str:
     """A value as JSON on one line; raises `EncodeError` where JSON cannot carry it."""

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-__all__ = ["command_in", "has_passwords", "password_items", "passwords_in_commands"]
-
 
 def _option(names: str, between: str = r"(?:\s+(?!-)|=|)", before: str = "") -> str:
     """Up to the value of an option; up to what stands `before` the password in it."""

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-__all__ = ["ReplyValue", "ReplyValues"]
-
 _MOST_VALUES: Final = 20
 """Values that are remembered of a field."""
 

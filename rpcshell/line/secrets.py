@@ -9,16 +9,6 @@ from typing import Any, Final
 
 from rpcshell.line.password_options import command_in, has_passwords, password_items, passwords_in_commands
 
-__all__ = [
-    "is_secret",
-    "may_hold_secrets",
-    "name_at",
-    "named_params",
-    "secret_places",
-    "secrets_in_text",
-    "underscored",
-]
-
 _ANYWHERE: Final = (
     *("password", "passwd", "passphrase", "passcode", "passkey", "secret", "credential", "authorization"),
     *("privatekey", "jwt", "sessionid", "sessid", "pswd", "passwort", "kennwort", "motdepasse"),

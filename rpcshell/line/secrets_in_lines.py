@@ -35,8 +35,6 @@ from rpcshell.line.language import (
 from rpcshell.line.password_options import command_in
 from rpcshell.line.secrets import is_secret, may_hold_secrets, name_at, secret_places, secrets_in_text
 
-__all__ = ["MASKED", "NOTHING_KNOWN", "Known", "Secret", "replaced", "secrets_in_line", "without_secrets"]
-
 MASKED: Final = "***"
 """What stands where a secret was; in a line it is quoted, so that the line still parses."""
 

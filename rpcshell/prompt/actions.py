@@ -19,8 +19,6 @@ from rpcshell.prompt.context import LineContext
 from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen
 
-__all__ = ["ACTIONS", "DEFAULT_KEYS", "Actions", "action_bindings", "parse_key"]
-
 ACTIONS: Final = {
     "help": "say how the method or command being typed is used",
     "doc": "show or hide what the method being typed does",

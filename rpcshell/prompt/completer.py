@@ -10,8 +10,6 @@ from prompt_toolkit.document import Document
 from rpcshell.prompt.context import LONGEST_LIVE, LineContext
 from rpcshell.view.escape import visible
 
-__all__ = ["LineCompleter"]
-
 
 class LineCompleter(Completer):
     """Completes a line from what is known at this moment.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcshell.view.settings import Settings
 
-__all__ = ["LONGEST_LIVE", "LineContext"]
-
 LONGEST_LIVE: Final = 20_000
 """Characters of the longest line that is looked into at every key; one of this length takes a tenth of a second."""
 

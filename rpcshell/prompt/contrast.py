@@ -3,8 +3,6 @@
 from functools import cache
 from typing import Final
 
-__all__ = ["BLACK", "LEAST_CONTRAST", "RGB", "WHITE", "contrast", "is_dark", "readable"]
-
 RGB = tuple[int, int, int]
 
 BLACK: Final[RGB] = (0, 0, 0)

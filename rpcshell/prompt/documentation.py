@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.synopsis import Row
 
-__all__ = ["DocumentationPane", "add_documentation"]
-
 _SHARE: Final = 3
 """The pane takes at most one part of the screen in so many."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.unasked import EventLog, HeardEvent
 
-__all__ = ["EventLine"]
-
 _DRAW_EVERY: Final = 0.1
 """Seconds between two drawings, however fast events come."""
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from rpcshell.line.form import Field
     from rpcshell.prompt.screen import Screen
 
-__all__ = ["FormPrompt"]
-
 _LONGEST_MESSAGE: Final = 4000
 _KEYS: Final = "Enter goes on · Shift-Tab goes back · Ctrl-D declines · Ctrl-C cancels"
 _ACTIONS: Final[tuple[FormAction, ...]] = ("accept", "decline", "cancel")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from rpcshell.line.masking import Known
 
-__all__ = ["MAX_ENTRIES", "VARIABLE", "LineHistory", "history_path"]
-
 MAX_ENTRIES: Final = 10_000
 """Entries that are kept; a tenth more, and the oldest are cut when a shell starts."""
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.prompt.templates import Template
 
-__all__ = ["complete", "cursor_shapes", "key_bindings", "prompt_escape"]
-
 _INDENT: Final = "  "
 
 _ESCAPE: Final = 0.05

@@ -7,8 +7,6 @@ from typing import Final, Generic, TypeVar
 
 from rpcshell.client.threads import thread_for
 
-__all__ = ["PATIENCE", "LateListing"]
-
 _Question = TypeVar("_Question")
 _Choice = TypeVar("_Choice")
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line, Token
 
-__all__ = ["HiddenCharacters", "LineLexer", "Marks", "bracket_marks", "matching_brackets", "open_brackets"]
-
 # By the texts of `TokenKind`, which is not imported here: the first prompt comes up without the parser.
 _STYLES: Final = {
     "whitespace": "",

@@ -16,8 +16,6 @@ from typing import Final, NamedTuple, TextIO
 
 from rpcshell.client.errors import UsageError
 
-__all__ = ["Pager", "edit_text", "find_editor", "find_pager", "keys_kept"]
-
 _LESS_OPTIONS: Final = "FRX"
 _NO_PAGERS: Final = {"", "cat"}
 _EDITOR_VARIABLES: Final = ("VISUAL", "EDITOR")

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["Lent", "LiveView", "Painter", "Screen", "call_in_loop"]
-
 _FLUSH_AFTER: Final = 1 << 14
 """Characters after which a long text is sent on to the terminal."""
 

@@ -57,8 +57,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.questions import Questions
     from rpcshell.shell.unasked import Unasked
 
-__all__ = ["Prompt"]
-
 _LONGEST_NAME: Final = 40
 _MENU_ROWS: Final = 6
 

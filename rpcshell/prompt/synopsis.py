@@ -18,8 +18,6 @@ from rpcshell.view.escape import visible
 from rpcshell.view.pretty import Fragment
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
 
-__all__ = ["Row", "command_synopsis", "method_synopsis"]
-
 Row = list[Fragment]
 
 _TITLE: Final = "class:documentation.title"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rpcshell.prompt.templates import Template, TemplateField
 
-__all__ = ["FieldMarks", "Tabstops"]
-
 _PLACE: Final = "class:place"
 _DEFAULT: Final = " class:place.default "
 _ERROR: Final = "class:pygments.error"

@@ -12,8 +12,6 @@ from rpcshell.line.properties import Properties
 from rpcshell.line.schema import Schema, as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import type_text
 
-__all__ = ["Template", "TemplateField", "call_template", "template_behind"]
-
 _DEPTH: Final = 4
 _MOST_PARAMS: Final = 8
 """Of a method with more, only those that are required are asked for."""

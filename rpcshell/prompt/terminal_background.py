@@ -20,8 +20,6 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from rpcshell.prompt.contrast import BLACK, RGB
 
-__all__ = ["AnswerParser", "background_without_asking", "hear_background", "terminal_output"]
-
 _QUESTION: Final = "\x1b]11;?\x1b\\"
 
 _SILENT: Final = r"linux|vt\d|ansi|cons|eterm|sun|wy\d|unknown"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from rpcshell.prompt.contrast import RGB
 
-__all__ = ["THEME", "theme_names", "theme_style"]
-
 
 class _Palette(NamedTuple):
     """Colours by what has them, each as prompt_toolkit writes styles."""

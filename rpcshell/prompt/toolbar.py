@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["StatusBar", "Toolbar"]
-
 _IDLE: Final = "Tab completes · Ctrl-R searches · Ctrl-D leaves · :help"
 _TOO_LONG: Final = "too long to be looked into while typing; Enter runs it"
 _MOST_PROBLEMS: Final = 20

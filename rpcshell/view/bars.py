@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["bar", "sparkline"]
-
 _LEVELS: Final = "▁▂▃▅▇"
 _PARTS: Final = "▏▎▍▌▋▊▉█"
 _REST: Final = "░"

@@ -10,19 +10,6 @@ import msgspec
 from rpcshell.view.pretty import PUNCTUATION, Fragment
 from rpcwire.numbers import write_text_float
 
-__all__ = [
-    "CHANGED",
-    "MISSING",
-    "Difference",
-    "Variant",
-    "differences",
-    "first_rows",
-    "group",
-    "identity",
-    "mark_changes",
-]
-
-
 MISSING: Final = object()
 """Stands for the value of a key or an item that is not there."""
 

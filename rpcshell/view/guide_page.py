@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["guide_page", "guide_text", "table_text"]
-
 _TITLE: Final = "class:documentation.title"
 _CODE: Final = "class:documentation.type"
 _FAINT: Final = "class:documentation.faint"

@@ -5,8 +5,6 @@ from typing import Any
 
 import click
 
-__all__ = ["HelpPage", "grouped_option"]
-
 
 class _GroupedOption(click.Option):
     """An option that stands under a heading."""

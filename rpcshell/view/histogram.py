@@ -7,8 +7,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["BUCKETS", "Histogram", "LatencyRange", "bucket_of", "upper_edge"]
-
 _BITS: Final = 7
 _LINEAR: Final = 1 << (_BITS + 1)
 BUCKETS: Final = (48 << _BITS) + _LINEAR

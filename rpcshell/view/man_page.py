@@ -10,8 +10,6 @@ import click
 from rpcshell.guides.markdown import Code, Heading, Item, Paragraph, Table, read_markdown, spans
 from rpcshell.view.guide_page import table_text
 
-__all__ = ["command_page", "guide_manual"]
-
 _COLUMNS: Final = 72
 """Of tables, which are not filled anew: what a page has on a terminal of 80."""
 

@@ -11,8 +11,6 @@ import msgspec
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.settings import Settings
 
-__all__ = ["compact", "is_terminal", "json_value", "plain_text"]
-
 
 def is_terminal(stream: IO[str] | None) -> bool:
     """Whether one of the process's own streams is open, and a terminal."""

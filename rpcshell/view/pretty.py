@@ -16,8 +16,6 @@ from rpcshell.line.json_text import json_text
 from rpcshell.view.escape import visible_json
 from rpcshell.view.width import cells
 
-__all__ = ["HIGHLIGHT_LIMIT", "Fragment", "plain_beyond_limit", "render_json", "scalar_text"]
-
 Fragment = tuple[str, str]
 """A style, such as `class:error`, and the text that has it."""
 

@@ -12,8 +12,6 @@ from typing import Final
 from rpcshell.line.brief import brief
 from rpcshell.view.escape import visible
 
-__all__ = ["prose"]
-
 _ITEM: Final = re.compile(r"(?P<mark>[-*+•]|\d{1,3}[.)])[ \t]+")
 _HEADING: Final = re.compile(r"#{1,6}[ \t]+(?P<text>.*?)[ \t#]*")
 _UNDERLINE: Final = re.compile(r"[=\-~^]{3,}")

@@ -16,8 +16,6 @@ from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
 from rpcwire import ErrorCode, Meta, encode_value
 
-__all__ = ["in_the_shells_words", "render_error", "render_footer", "render_result", "render_value"]
-
 OUT: Final = "class:out"
 FOOTER: Final = "class:footer"
 ERROR: Final = "class:error"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["FORMATS", "Setting", "Settings"]
-
 ON_OFF: Final = ("on", "off")
 FORMATS: Final = ("auto", "json", "table", "raw")
 PLAIN_THEMES: Final = ("auto", "light", "dark")

@@ -16,8 +16,6 @@ from rpcshell.view.units import count_of
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
 from rpcwire import encode_value
 
-__all__ = ["Figure", "fitting", "is_tabular", "render_table", "table_text"]
-
 DIM: Final = "class:footer"
 
 _GAP: Final = "  "

@@ -5,12 +5,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-__all__ = [
-    "a_call", "adding_up", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration",
-    "in_seconds", "latency", "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size",
-    "size_or_dash", "unbroken", "whole_seconds",
-]  # fmt: skip
-
 _LETTERS: Final = 26
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE

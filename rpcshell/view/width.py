@@ -6,8 +6,6 @@ been made safe before: control characters have no width here.
 
 from typing import Final
 
-__all__ = ["ELLIPSIS", "cells", "cut", "pad"]
-
 ELLIPSIS: Final = "…"
 """What stands where text was cut."""
 

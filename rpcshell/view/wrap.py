@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["wrapped"]
-
 _PARTS: Final = re.compile(r"\n| +|[^ \n]+")
 
 
