@@ -45,10 +45,7 @@ def is_own_document(schema: Schema) -> bool:
 
 
 def rebased(schema: Schema, place: str) -> Schema:
-    """A copy of a schema whose references into itself lead there from the document that has it at a `place`.
-
-    References that find nothing in the schema are left as they are.
-    """
+    """A copy of a schema whose references to what it has lead there from the document that has it at a `place`."""
     copy = dict(schema)
     todo: list[tuple[Any, bool]] = [(copy, False)]
     while todo:

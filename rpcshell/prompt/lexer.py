@@ -103,10 +103,7 @@ class Marks(Processor):
 
 
 class HiddenCharacters(Processor):
-    r"""Shows what would reorder or hide what is read as escapes, such as `\u202e`, as replies are shown.
-
-    The text stays what it is, and each escape is one place for the cursor.
-    """
+    r"""Shows what would reorder or hide what is read as escapes, such as `\u202e`; each is one place for the cursor."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         """The row with what is hidden in it written as escapes."""

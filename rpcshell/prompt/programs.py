@@ -149,10 +149,7 @@ def _modes_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def keys_kept() -> Iterator[None]:
-    """Keep keys that are pressed between two prompts, unseen and as they are, for the next prompt.
-
-    Keys that make signals, such as Ctrl-C, still do.
-    """
+    """Keep keys that are pressed between two prompts, unseen, for the next one; those that make signals still do."""
     with _modes_kept():
         with contextlib.suppress(OSError, ValueError, termios.error):
             terminal = sys.stdin.fileno()

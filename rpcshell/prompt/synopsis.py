@@ -36,10 +36,7 @@ _LONGEST_DEFAULT: Final = 60
 
 
 def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: int, columns: int) -> list[Row]:
-    """A few rows about a method; safe for a terminal.
-
-    The call is None where only the method's name was pointed at. There are at least 2 rows.
-    """
+    """At most so many rows, 2 or more, about a method; safe for a terminal. The call may not have been begun yet."""
     spot = Spot((), method.params_schema, {}, "") if call is None else find_spot(call, cursor, method)
     marks = [text for text, said in (("deprecated", method.deprecated), ("idempotent", method.idempotent)) if said]
     head = _rule(method.name, spot.trail, [] if spot.trail else marks, columns)

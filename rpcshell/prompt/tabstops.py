@@ -105,10 +105,7 @@ class Tabstops:
         self._stops = []
 
     def move(self, step: int) -> None:
-        """Go to another field; after the last one to the end of the line, which ends the template.
-
-        A negative step goes back.
-        """
+        """Go so many fields on, or back; from the last one to the end of the line, which ends the template."""
         cursor = self._buffer.cursor_position
         if self._at_cursor() is not None:
             wanted = self._current + step

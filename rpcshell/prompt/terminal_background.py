@@ -91,10 +91,7 @@ def hear_background(source: Input, told: Callable[[RGB], None]) -> None:
 
 
 class AnswerParser(Vt100Parser):
-    """Takes the answer out of what is typed, wherever the terminal has put it, and gives the rest to another parser.
-
-    `on_answer` gets the colour.
-    """
+    """Takes the answer out of what is typed, wherever it is, for `on_answer`, and gives the rest to another parser."""
 
     def __init__(self, keys: Vt100Parser, on_answer: Callable[[RGB], None]) -> None:
         super().__init__(keys.feed_key_callback)

@@ -71,10 +71,7 @@ class Toolbar:
         self._answer = _Answer([], ())
 
     def __call__(self, text: str, cursor: int, room: int | None = None) -> list[Fragment]:
-        """What to say about a text.
-
-        Where the signature takes more columns than there is `room` for, its part at the cursor is in them.
-        """
+        """What to say about a text, with a signature's part at the cursor in the columns that there is `room` for."""
         if not text.strip():
             return [("", self._idle())]
         fragments = self._about(text, cursor).fragments

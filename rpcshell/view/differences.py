@@ -103,10 +103,7 @@ def mark_changes(before: Sequence[Fragment], after: Sequence[Fragment]) -> list[
 
 
 def first_rows(pieces: Iterable[Fragment], rows: int) -> list[Fragment]:
-    """The pieces of so many rows, the last one ending in a newline; no further ones are asked for.
-
-    Rows that are longer than a screen is wide count once.
-    """
+    """The pieces of so many rows, each with its newline, however wide they are; no further ones are asked for."""
     taken: list[Fragment] = []
     for style, text in pieces:
         breaks = text.count("\n")

@@ -164,10 +164,7 @@ class CommandLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallLine(msgspec.Struct, frozen=True, gc=False):
-    """`[name =] method [params]`, and where the result goes.
-
-    `start` and `end` are the span of the method name as written.
-    """
+    """`[name =] method [params]`, and where the result goes; the span is that of the method as it is written."""
 
     method: str
     start: int

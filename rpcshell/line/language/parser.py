@@ -163,10 +163,7 @@ def _is_pair(line: Line) -> bool:
 
 
 def _begins_line(line: Line, known: Callable[[str], bool]) -> bool:
-    """Whether a row of several is a line of its own, for all that is wrong in it.
-
-    An unknown name begins one where a person would begin it, at the margin.
-    """
+    """Whether a row of several is a line of its own: an unknown name at the margin begins one too."""
     if not isinstance(line.body, CallLine):
         return True
     body = line.body
@@ -187,10 +184,7 @@ def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:
 
 
 def expand_alias(line: Line, aliases: Mapping[str, str]) -> tuple[Line, int]:
-    """What a line means that may begin with an alias, and how far what follows the alias has moved.
-
-    One alias may lead to another, but never to itself.
-    """
+    """What a line means that may begin with an alias, or one that leads to another, and how far the rest has moved."""
     meant = line
     used: set[str] = set()
     while aliases and (word := leading_word(meant)) is not None:

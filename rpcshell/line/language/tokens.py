@@ -64,10 +64,7 @@ class Problem(msgspec.Struct, frozen=True, gc=False):
 
 
 class LineError(Exception):
-    """A line that has no meaning. The column is counted in characters from 0. What was expected may be empty.
-
-    The hint, of which there may be one instead, is a sentence.
-    """
+    """A line that has no meaning from a column on, counted from 0: what was expected there, or a sentence as a hint."""
 
     def __init__(self, message: str, column: int, expected: str = "", *, hint: str | None = None) -> None:
         super().__init__(message, column, expected)
@@ -172,10 +169,7 @@ def read_quoted(scan: Scan, quoted: re.Match[str]) -> str:
 
 
 def decode(scan: Scan, start: int, end: int, *, closed: bool) -> str:
-    """The meaning of the quoted string at `start` to `end`, quotes included; problems go to `scan`.
-
-    Characters that JSON wants escaped, newlines above all, may stand for themselves here.
-    """
+    """The meaning of the string at `start` to `end`, quotes included, in which newlines may stand for themselves."""
     return decode_part(scan, start + 1, end - 1 if closed else end)
 
 

@@ -40,10 +40,7 @@ def quote(text: str, mark: str = '"') -> str:
 
 
 def escape(text: str) -> str:
-    """JSON text with every character that does not print as a `\\u` escape.
-
-    All JSON outside strings is ASCII, so what is replaced can only be inside one.
-    """
+    """JSON text with characters that do not print, which only strings can have, as `\\u` escapes."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _unicode_escape(char) for char in text)

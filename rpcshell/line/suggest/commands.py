@@ -92,10 +92,7 @@ def inner_call(command: CommandLine, spec: CommandSpec) -> int | None:
 
 
 def options_behind(text: str, spec: CommandSpec) -> int:
-    """Where in a text that begins with a call the command's own options begin, as in `:bench ping -c 8`.
-
-    It is the text's length where there are none: what is a call as a whole has none, whatever is in it.
-    """
+    """Where a command's own options begin behind a call, as in `:bench ping -c 8`; the text's length where none do."""
     if parse(text).blocking is None:
         return len(text)
     body = parse(_LEAD + text).body

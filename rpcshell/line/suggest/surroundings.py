@@ -108,10 +108,7 @@ def _argument_usage(argument: ArgumentSpec) -> str:
 
 
 class ValueQuestion(NamedTuple):
-    """What a server may be asked for: what a parameter of a method may be that begins as typed.
-
-    `others` are the params beside it, as far as they are texts or keywords.
-    """
+    """What a parameter may be that begins as typed; the `others` are texts and keywords that are given already."""
 
     method: str
     param: str
