@@ -1,20 +1,15 @@
 """The row above the prompt that tells what has come unasked since the line before: `<- window/logMessage x6`."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.formatted_text.base import StyleAndTextTuples
 
 from rpcshell.prompt.screen import call_in_loop
-from rpcshell.shell.unasked import MOST_EVENTS
+from rpcshell.shell.unasked import MOST_EVENTS, EventLog, HeardEvent
 from rpcshell.view.escape import visible
 from rpcshell.view.width import cells, cut
-
-if TYPE_CHECKING:
-    from prompt_toolkit.application import Application
-    from prompt_toolkit.formatted_text.base import StyleAndTextTuples
-
-    from rpcshell.shell.unasked import EventLog, HeardEvent
 
 _DRAW_EVERY: Final = 0.1
 """Seconds between two drawings, however fast events come."""

@@ -3,35 +3,27 @@
 What its fields are and what is typed in them is `rpcshell.line.form`'s.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.completion import Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+from prompt_toolkit.output import Output
+from prompt_toolkit.styles import BaseStyle
 from prompt_toolkit.validation import ValidationError, Validator
 
-from rpcshell.line.form import LEFT_OUT, Choice, FormProblem, fields_of
+from rpcshell.client.dialects import Form, FormAction
+from rpcshell.line.form import LEFT_OUT, Choice, Field, FormProblem, fields_of
 from rpcshell.line.suggest import matching
+from rpcshell.prompt.screen import Screen
 from rpcshell.view.escape import visible
 from rpcshell.view.width import cut
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from prompt_toolkit.completion import CompleteEvent
-    from prompt_toolkit.document import Document
-    from prompt_toolkit.input import Input
-    from prompt_toolkit.key_binding.key_processor import KeyPressEvent
-    from prompt_toolkit.output import Output
-    from prompt_toolkit.styles import BaseStyle
-
-    from rpcshell.client.dialects import Form, FormAction
-    from rpcshell.line.form import Field
-    from rpcshell.prompt.screen import Screen
 
 _LONGEST_MESSAGE: Final = 4000
 _KEYS: Final = "Enter goes on · Shift-Tab goes back · Ctrl-D declines · Ctrl-C cancels"

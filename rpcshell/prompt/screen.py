@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.application import Application
     from prompt_toolkit.output import ColorDepth
     from prompt_toolkit.output import Output as Terminal
-    from prompt_toolkit.styles import Attrs, BaseStyle
+    from prompt_toolkit.styles import BaseStyle
 
     from rpcshell.client.errors import ShellError
     from rpcshell.shell.call import Call
@@ -274,7 +275,7 @@ class Painter:
     def __init__(self, style: BaseStyle, depth: ColorDepth) -> None:
         self.style = style
         self._depth = depth
-        self._attributes: dict[str, Attrs] = {}
+        self._look = cache(style.get_attrs_for_style_str)
 
     def paint(self, output: Terminal, fragments: Iterable[Fragment]) -> None:
         """Write the pieces, and leave the output without any style."""
@@ -297,12 +298,6 @@ class Painter:
             if current:
                 output.reset_attributes()
             output.flush()
-
-    def _look(self, style: str) -> Attrs:
-        found = self._attributes.get(style)
-        if found is None:
-            found = self._attributes[style] = self.style.get_attrs_for_style_str(style)
-        return found
 
 
 class LiveView:

@@ -6,7 +6,7 @@ What is said of a line is `hint`'s.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.key_binding.vi_state import InputMode
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
 
-    from rpcshell.line.catalog import Catalog
     from rpcshell.line.hint import Hint
     from rpcshell.line.language import Problem
     from rpcshell.prompt.context import LineContext
@@ -47,16 +46,6 @@ _MODES: Final = {
 }
 
 
-class _HintInputs(NamedTuple):
-    text: str
-    cursor: int
-    catalog: Catalog
-    last: Any
-
-    def is_same(self, other: _HintInputs) -> bool:
-        return self[:2] == other[:2] and self.catalog is other.catalog and self.last is other.last
-
-
 class _Answer(NamedTuple):
     fragments: list[Fragment]
     spans: Sequence[tuple[int, int]]
@@ -67,7 +56,8 @@ class Toolbar:
 
     def __init__(self, context: LineContext) -> None:
         self._context = context
-        self._asked: _HintInputs | None = None
+        self._asked: tuple[object, ...] = ()
+        self._last: object = None
         self._answer = _Answer([], ())
 
     def __call__(self, text: str, cursor: int, room: int | None = None) -> list[Fragment]:
@@ -82,9 +72,9 @@ class Toolbar:
         return self._about(text, cursor).spans if text.strip() else ()
 
     def _about(self, text: str, cursor: int) -> _Answer:
-        asked = _HintInputs(text, cursor, self._context.catalog, self._context.variables.get("_"))
-        if self._asked is None or not asked.is_same(self._asked):
-            self._asked, self._answer = asked, self._look(text, cursor)
+        asked, last = (text, cursor, self._context.catalog), self._context.variables.get("_")
+        if asked != self._asked or last is not self._last:
+            self._asked, self._last, self._answer = asked, last, self._look(text, cursor)
         return self._answer
 
     def _look(self, text: str, cursor: int) -> _Answer:
