@@ -142,13 +142,9 @@ class ParseError(MessageError):
 class InvalidRequest(MessageError):
     """JSON, but no request."""
 
-    code: ClassVar[ErrorCode] = ErrorCode.INVALID_REQUEST
-
 
 class InvalidReply(MessageError):
     """JSON, but no reply."""
-
-    code: ClassVar[ErrorCode] = ErrorCode.INVALID_REQUEST
 
 
 class InvalidMember(MessageError):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.slots import backoff
 from rpcserver.system.process import ChildProcess, Forker
 from rpcserver.system.signals import ignore
 
@@ -213,7 +214,7 @@ class _Companion:
     def died(self, now: float) -> float:
         """Note its end, and return the seconds until it is started again."""
         self.early_deaths = 1 if now - self.started >= _LIVED else self.early_deaths + 1
-        delay = min(_FIRST_DELAY * 2.0 ** min(self.early_deaths - 1, 16), _LONGEST_DELAY)
+        delay = backoff(self.early_deaths, _FIRST_DELAY, _LONGEST_DELAY)
         self.due = now + delay
         return delay
 

@@ -26,6 +26,11 @@ _LONGEST_DELAY: Final = 30.0
 _LONGEST_DELAY_ONCE_READY: Final = 1.0
 
 
+def backoff(failures: int, first: float, longest: float) -> float:
+    """For how many seconds another try waits: none without a failure, and twice as many after each more."""
+    return min(first * 2.0 ** min(failures - 1, 16), longest) if failures > 0 else 0.0
+
+
 def number_of_workers(number: int) -> str:
     """How many they are, in words: `1 worker`, `3 workers`."""
     return "1 worker" if number == 1 else f"{number} workers"
@@ -115,9 +120,6 @@ class WorkerSlot(msgspec.Struct, eq=False):
         where each gets ready first.
         """
         self.early_deaths = 0 if lived else self.early_deaths + 1
-        delay = 0.0
-        if self.early_deaths:
-            longest = _LONGEST_DELAY_ONCE_READY if ready else _LONGEST_DELAY
-            delay = min(_FIRST_DELAY * 2.0 ** min(self.early_deaths - 1, 16), longest)
+        delay = backoff(self.early_deaths, _FIRST_DELAY, _LONGEST_DELAY_ONCE_READY if ready else _LONGEST_DELAY)
         self.retry_at = now + delay
         return delay

@@ -15,7 +15,7 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.arbiter.slots import LAST_WORDS
+from rpcserver.arbiter.slots import LAST_WORDS, backoff
 from rpcserver.arbiter.stem_process import ForkOrder, StemProcess, StemState
 from rpcserver.system.channel import WorkerFailed, open_channel
 from rpcserver.system.lifeline import open_lifeline
@@ -379,10 +379,8 @@ class Stems:
 
     def _mend(self) -> float:
         """Have another stem made: at once, and later and later where each dies early; returns in how many seconds."""
+        delay = backoff(self._early_deaths, _FIRST_DELAY, _LONGEST_DELAY)
         self._early_deaths += 1
-        delay = 0.0
-        if self._early_deaths > 1:
-            delay = min(_FIRST_DELAY * 2.0 ** min(self._early_deaths - 2, 16), _LONGEST_DELAY)
         self._mend_at = time.monotonic() + delay
         return delay
 

@@ -21,7 +21,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, InvalidACLError, KazooException, NoAuthError, NoNodeError, RolledBackError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KeeperState
-from kazoo.security import ACL, Id, Permissions
+from kazoo.security import ACL, make_acl
 
 from rpcserver.arbiter.registration import SILENCE, RegistryState, Report, Wish
 from rpcserver.ops.registry_access import read_credentials
@@ -44,13 +44,6 @@ _LARGEST: Final = 64 * 1024
 _NOW: Final = socket.MSG_DONTWAIT
 _RETRY: Final = {"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 2.0}
 _TRIES_AGAIN: Final = "Transition to CONNECTING"
-_LETTERS: Final = {
-    "c": Permissions.CREATE,
-    "d": Permissions.DELETE,
-    "r": Permissions.READ,
-    "w": Permissions.WRITE,
-    "a": Permissions.ADMIN,
-}
 _decode_wish: Final = msgspec.msgpack.Decoder(Wish).decode
 
 
@@ -281,7 +274,8 @@ def _client(access: RegistryAccess, credentials: Credentials, words: LastWords) 
 
 
 def _kazoo_acl(entry: AclEntry) -> ACL:
-    return ACL(sum({_LETTERS[letter] for letter in entry.permissions}), Id(entry.scheme, entry.id))
+    may = {name: name[0] in entry.permissions for name in ("create", "delete", "read", "write", "admin")}
+    return make_acl(entry.scheme, entry.id, **may)
 
 
 def _explain(error: Exception) -> str:
