@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ClientGenerator"]
 
 _SECOND: Final = 1_000_000_000
+_NEVER: Final = 1 << 62
 _REST: Final = 0.05
 """Seconds between two attempts at a connection that could not be made."""
 
@@ -50,8 +51,12 @@ class ClientGenerator:
         self._lock = threading.Lock()
         self._numbers = count()
         self._over = threading.Event()
-        """No new calls are begun."""
+        """The run was stopped."""
         self._began = 0
+        self._end = _NEVER
+        """From then on no calls are begun."""
+        self._begun = 0
+        """How many calls were."""
         self._ended, self._end_ring = os.pipe()
         target = task.destination
         self._fleet = isinstance(target, FleetTarget)
@@ -86,6 +91,8 @@ class ClientGenerator:
         """Make the calls, and report."""
         self._tally.restart()
         self._began = monotonic_ns()
+        if self._task.seconds is not None:
+            self._end = self._began + int(self._task.seconds * _SECOND)
         clients = self._clients * (self._task.connections if self._fleet else 1)
         threads = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in clients]
         for thread in threads:
@@ -93,6 +100,8 @@ class ClientGenerator:
         unanswered = self._report_until_done(len(threads))
         with self._lock:
             self._tally.problem(NOT_ANSWERED, unanswered)
+            due = self._task.due_before(min(monotonic_ns(), self._end) - self._began)
+            self._tally.unsent = max(0, min(due, self._task.calls or due) - self._begun)
         last = self._tick(last=True)
         for client in self._clients:
             client.close()
@@ -104,7 +113,7 @@ class ClientGenerator:
         poll.register(self._shell.descriptor, select.POLLIN)
         poll.register(self._ended, select.POLLIN)
         period = int(self._task.period * _SECOND)
-        due, given_up = self._began + period, 1 << 62
+        due, given_up = self._began + period, _NEVER
         while running and (now := monotonic_ns()) < given_up:
             if now >= due:
                 self._shell.report(self._tick())
@@ -113,6 +122,7 @@ class ClientGenerator:
                 if descriptor == self._ended:
                     running -= len(os.read(self._ended, 4096))
                 elif self._shell.told_to_stop():
+                    self._end = min(self._end, monotonic_ns())
                     self._over.set()
                     given_up = monotonic_ns() + int(_STOPPING * _SECOND)
         return running
@@ -132,16 +142,21 @@ class ClientGenerator:
 
     def _next_due(self) -> int | None:
         """When the next call is due, after waiting for that; None where there is none."""
-        task = self._task
+        due = monotonic_ns()
+        if due >= self._end:
+            return None
         with self._lock:
             number = next(self._numbers)
-        due = monotonic_ns()
-        if task.rate:
-            due = self._began + int((task.shift + number / task.rate) * _SECOND)
+        if self._task.calls is not None and number >= self._task.calls:
+            return None
+        if self._task.rate:
+            due = self._began + self._task.due(number)
             self._over.wait(max(due - monotonic_ns(), 0) / _SECOND)
-        ended = task.seconds is not None and due >= self._began + int(task.seconds * _SECOND)
-        done = task.calls is not None and number >= task.calls
-        return None if ended or done or self._over.is_set() else due
+            if due >= self._end:
+                return None
+        with self._lock:
+            self._begun += 1
+        return due
 
     def _call(self, client: Client, due: int) -> None:
         problem, reply = "", None

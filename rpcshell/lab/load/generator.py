@@ -7,7 +7,6 @@ call was due, not from when it could be sent: otherwise a server that stands sti
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
@@ -34,6 +33,7 @@ class Generator:
     """Makes the calls of a task."""
 
     def __init__(self, task: Task, shell: ShellStreams) -> None:
+        self._task = task
         self._shell = shell
         self._poller = Poller(exact=task.rate is not None)
         self._poller.register(shell.descriptor)
@@ -44,8 +44,6 @@ class Generator:
         self._depth = task.pipeline
         self._patience = int(task.timeout * _SECOND)
         self._seconds = task.seconds
-        self._gap = _SECOND / task.rate if task.rate else 0.0
-        self._shift = task.shift * _SECOND
         self._insistent = task.insistent
         self._looks_a_tick = max(1, round(task.period * _SECOND / _LOOK))
         self._limit = _NEVER if task.calls is None else task.calls
@@ -80,8 +78,8 @@ class Generator:
         self._began = self._alive_at = now = monotonic_ns()
         if self._seconds is not None:
             self._end = now + int(self._seconds * _SECOND)
-        if self._gap:
-            self._next_due = self._due(0)
+        if self._task.rate:
+            self._next_due = self._began + self._task.due(0)
         for connection in pool.all:
             if connection.stream is not None:
                 self._go_on(connection, now)
@@ -122,10 +120,6 @@ class Generator:
             now = monotonic_ns()
         return now
 
-    def _due(self, number: int) -> int:
-        """When a call is due, where there is a rate."""
-        return self._began + int(self._shift + number * self._gap)
-
     def _hear(self, descriptor: int, now: int) -> None:
         """Heed the shell, or go on with a connection that has been made."""
         if descriptor == self._shell.descriptor:
@@ -141,9 +135,8 @@ class Generator:
         end, self._end = self._end, _NEVER
         if self._begun >= self._limit:
             return
-        if self._gap:
-            due = math.ceil((min(now, end) - self._due(0)) / self._gap)
-            self._tally.unsent = max(0, min(due, self._limit) - self._begun)
+        due = self._task.due_before(min(now, end) - self._began)
+        self._tally.unsent = max(0, min(due, self._limit) - self._begun)
         self._limit = self._begun
         self._next_due = _NEVER
         for connection in self._pool.all:
@@ -159,7 +152,7 @@ class Generator:
                 continue
             connection.due.append(self._next_due)
             self._begun += 1
-            self._next_due = self._due(self._begun) if self._begun < self._limit else _NEVER
+            self._next_due = self._began + self._task.due(self._begun) if self._begun < self._limit else _NEVER
             self._pool.send(connection, 1)
             self._offer(connection)
 
@@ -176,7 +169,7 @@ class Generator:
             if not due:
                 # It may be what keeps the server from another one.
                 self._pool.close(connection)
-        elif self._gap:
+        elif self._task.rate:
             self._offer(connection)
         else:
             count = min(self._depth - len(due), self._limit - begun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -99,6 +100,22 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
         from rpcshell.client.dialects.envelope import Envelope
 
         return Envelope.from_table(table)
+
+    def due(self, number: int) -> int:
+        """When a call is due, counted from 0, where there is a rate: in nanoseconds since the beginning."""
+        return int((self.shift + (number / self.rate if self.rate else 0.0)) * _SECOND)
+
+    def due_before(self, moment: int) -> int:
+        """How many calls are due before a moment, in nanoseconds since the beginning."""
+        if not self.rate:
+            return 0
+        count = max(math.ceil((moment / _SECOND - self.shift) * self.rate), 0)
+        # One too many or too few by rounding would be told as one that the server has not kept up with.
+        while count and self.due(count - 1) >= moment:
+            count -= 1
+        while self.due(count) < moment:
+            count += 1
+        return count
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):

@@ -276,6 +276,13 @@ def test_calls_begin_at_the_rate_whatever_becomes_of_them() -> None:
     assert measured.unsent > 10
 
 
+def test_a_fleet_that_does_not_keep_up_with_the_rate_is_not_called_after_the_end() -> None:
+    with serving(Peer.wait_for_end) as first, serving(Peer.wait_for_end) as second:
+        measured = run(f"{first.target},{second.target}", seconds=0.3, rate=100.0, timeout=0.1)
+    assert measured.unsent + measured.failed == 30
+    assert measured.unsent > 10
+
+
 def interrupt(_progress: RunProgress) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
