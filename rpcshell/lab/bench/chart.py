@@ -55,7 +55,6 @@ class Axis(NamedTuple):
     high: float
     marks: Callable[[int], Marks]
     """Gives the values to mark, and what stands there, for so many as there is room for."""
-
     title: str = ""
     logarithmic: bool = False
 
@@ -95,13 +94,10 @@ class Curve(NamedTuple):
 
     points: Sequence[tuple[float, float | None]]
     """Where there is no value, the line is broken."""
-
     kind: str = "series0"
     """Its class."""
-
     label: str = ""
     """Its name in the key below the chart."""
-
     dots: bool = False
     area: bool = False
     """Whether what is below it is filled."""
@@ -115,10 +111,8 @@ class Band(NamedTuple):
     told: str
     bar: float | None = None
     """How high a bar is in it."""
-
     spread: tuple[float, float] | None = None
     """From where to where what the bar stands for varies."""
-
     label: str = ""
     """What stands above it."""
 
@@ -173,7 +167,6 @@ class _Frame(NamedTuple):
     height: int
     bottom: int
     """Kept free for the axis and the key."""
-
     x_axis: Axis
     y_axis: Axis
 

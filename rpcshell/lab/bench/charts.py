@@ -38,10 +38,8 @@ class Scale(NamedTuple):
 
     latency: tuple[float, float]
     """From the fastest call to the slowest, in seconds."""
-
     slowness: tuple[float, float]
     """From the lowest median to the highest 99th percentile over time, in seconds."""
-
     rate: float
     """The highest number of calls a second."""
 

@@ -20,9 +20,10 @@ from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageErr
 from rpcshell.client.target import FleetTarget, Target, TlsFiles
 from rpcshell.lab.bench import page, report
 from rpcshell.lab.bench.compare import against_last
-from rpcshell.lab.bench.findings import call_text, load_text, name_of
+from rpcshell.lab.bench.findings import call_text, load_text
 from rpcshell.lab.bench.measurement import Measurement, Plan, as_json
 from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
+from rpcshell.lab.bench.rounds import contestants_of
 from rpcshell.lab.bench.run import run_plan
 from rpcshell.lab.bench.runs import RunMemory
 from rpcshell.lab.bench.server_use import ServerMeter
@@ -202,8 +203,7 @@ class _Runs:
                     hint=":spawn N APP starts it; :disconnect first compares models of the demo",
                 )
             return SpawnOptions(workers=workers, app=self._options.app)
-        usual = SpawnOptions()
-        return replace(running.options, workers=workers, bind=usual.bind, keep=False)
+        return replace(running.options, workers=workers, bind=SpawnOptions().bind, keep=False)
 
     def _measure(self, plan: Plan, control: Control | None, draw: Draw) -> Measurement:
         draw(None)
@@ -275,22 +275,15 @@ def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool)
         shell.output.pieces([("", head), *report.comparison_pieces(measured, width)], paged=False)
     else:
         shell.output.pieces(report.pieces(_typical(measured), width), paged=False)
-    if len(measured) > 1 and (spread := _spread(measured)):
-        shell.output.note(spread)
+    spans = [
+        f"{one.name} {per_second(min(one.rates))} to {per_second(max(one.rates))}"
+        for one in contestants_of(measured)
+        if one.rounds > 1
+    ]
+    if spans:
+        shell.output.note(f"calls/s from round to round: {', '.join(spans)}")
     if side_by_side and measured[-1].interrupted:
         shell.output.note("it was stopped before its end")
-
-
-def _spread(measured: list[Measurement]) -> str:
-    rates: dict[str, list[float]] = {}
-    for one in measured:
-        rates.setdefault(name_of(one), []).append(one.rate)
-    parts = [
-        f"{name} {per_second(min(found))} to {per_second(max(found))}"
-        for name, found in rates.items()
-        if len(found) > 1
-    ]
-    return f"calls/s from round to round: {', '.join(parts)}" if parts else ""
 
 
 def _typical(measured: list[Measurement]) -> Measurement:

@@ -104,27 +104,16 @@ def examples_of(measurement: Measurement) -> list[tuple[str, int, str]]:
 
 def findings(measurement: Measurement) -> list[BenchFinding]:
     """What is worth saying, the most important first."""
-    return [
-        *_ending(measurement),
-        *_failures(measurement),
-        *_losses(measurement),
-        *_behind(measurement),
-        *_held(measurement),
-        *_shares(measurement),
-        *_client(measurement),
-        *_silence(measurement),
-        *_hidden(measurement),
-    ]
+    looks = (_ending, _failures, _losses, _behind, _held, _shares, _client, _silence, _hidden)
+    return [finding for look in looks for finding in look(measurement)]
 
 
 def _ending(measurement: Measurement) -> Iterator[BenchFinding]:
     plan = measurement.plan
     if measurement.interrupted:
-        planned = [
-            *([] if plan.seconds is None else [f"{plan.seconds:g} s"]),
-            *([] if plan.calls is None else [count_of(plan.calls, "call")]),
-        ]
-        of = f" of {' or '.join(planned)}" if planned else ""
+        seconds = "" if plan.seconds is None else f"{plan.seconds:g} s"
+        calls = "" if plan.calls is None else count_of(plan.calls, "call")
+        of = f" of {' or '.join(filter(None, (seconds, calls)))}" if seconds or calls else ""
         yield BenchFinding(f"Stopped after {in_seconds(measurement.seconds)}{of}: these are the figures until then.")
     if not measurement.calls:
         yield BenchFinding("No call was answered, so there is nothing to tell of latencies.")
@@ -239,14 +228,13 @@ def _client(measurement: Measurement) -> Iterator[BenchFinding]:
 
 
 def _silence(measurement: Measurement) -> Iterator[BenchFinding]:
-    longest, begins, ends = 0.0, 0.0, 0.0
-    silent = 0.0
+    longest = silent = end = 0.0
     for interval in measurement.timeline:
         silent = 0.0 if interval.calls else silent + interval.length
         if silent > longest:
-            longest, begins, ends = silent, interval.seconds - silent, interval.seconds
+            longest, end = silent, interval.seconds
     if longest >= _STALL and measurement.calls:
-        yield BenchFinding(f"No call was answered from {in_seconds(begins)} to {in_seconds(ends)}.")
+        yield BenchFinding(f"No call was answered from {in_seconds(end - longest)} to {in_seconds(end)}.")
 
 
 def _hidden(measurement: Measurement) -> Iterator[BenchFinding]:

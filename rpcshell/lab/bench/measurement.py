@@ -35,7 +35,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     params: Any = None
     names: tuple[str, ...] = ()
     """Those of the method's params by position, as far as they are known."""
-
     connections: int = 8
     seconds: float | None = 10.0
     calls: int | None = None
@@ -43,7 +42,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: int = 1
     processes: int | None = None
     """How many make the load; None for a number that suits."""
-
     timeout: float = 10.0
     plain: bool = False
     idempotent: bool = False
@@ -55,7 +53,6 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: float
     """When it ended, since the beginning."""
-
     length: float
     calls: int
     problems: int
@@ -84,16 +81,12 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     cpu: float
     """Processor seconds of the arbiter and its workers."""
-
     memory: int | None
     """Theirs at the end in bytes, what they share counted once (PSS), or None where it is not told."""
-
     died: int
     """Workers that died meanwhile."""
-
     lost: int
     """Calls that were lost with them."""
-
     waiting: int
     """The most connections that were seen waiting to be accepted."""
 
@@ -104,39 +97,29 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     began: float
     """In seconds since the epoch."""
-
     seconds: float
     """From the first call to the last reply."""
-
     calls: int
     """Calls that were answered, errors included."""
-
     latency: Latencies
     problems: dict[str, int]
     """Calls that went wrong, by what went wrong."""
-
     unsent: int
     """Calls that were due and could not be sent: the server was slower than the rate asked for."""
-
     timeline: list[Interval]
     workers: dict[int, int]
     """Calls by who answered them; empty where that is not told."""
-
     bytes_in: int
     bytes_out: int
     client_cpu: float
     """Processor seconds of the load processes."""
-
     processes: int = 1
     instances: dict[str, InstanceShare] = {}
     """What came of them at each instance, where it is a fleet."""
-
     examples: dict[str, str] = {}
     """What the first error of each kind said; texts of the server."""
-
     server: ServerUse | None = None
     """What it cost the server, where that can be known."""
-
     interrupted: bool = False
 
     @property

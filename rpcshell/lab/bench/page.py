@@ -16,7 +16,7 @@ from rpcshell.lab.bench import charts, page_tables
 from rpcshell.lab.bench.compare import ahead
 from rpcshell.lab.bench.findings import call_text, findings, length_text, load_text, server_text, target_text
 from rpcshell.lab.bench.measurement import as_json
-from rpcshell.lab.bench.rounds import side_by_side
+from rpcshell.lab.bench.rounds import contestants_of
 from rpcshell.version import __version__
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
@@ -51,7 +51,7 @@ def write(measurements: Sequence[Measurement], path: Path) -> None:
 
 def html(measurements: Sequence[Measurement]) -> str:
     """The page as text."""
-    runs = side_by_side(measurements)
+    runs = contestants_of(measurements)
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -173,7 +173,7 @@ def _charts(measurement: Measurement, scale: Scale, name: str, *, alone: bool = 
                 "Latency by percentile",
                 "How long the slowest calls took: each step to the right leaves a tenth of them.",
                 charts.percentile_chart(f"{name}-percentiles", [(name, measurement)]),
-                page_tables.percentile_table(side_by_side([measurement])),
+                page_tables.percentile_table(contestants_of([measurement])),
             )
     if charts.has_timeline(measurement):
         numbers = page_tables.time_table(measurement)

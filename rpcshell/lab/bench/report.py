@@ -21,7 +21,7 @@ from rpcshell.lab.bench.findings import (
     server_text,
     target_text,
 )
-from rpcshell.lab.bench.rounds import side_by_side, whole_intervals
+from rpcshell.lab.bench.rounds import contestants_of, whole_intervals
 from rpcshell.view.bars import bar
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
@@ -96,7 +96,7 @@ def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
 def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterator[Fragment]:
     """Several runs side by side as styled text, which ends in a newline; rounds of the same model are put together."""
     width = max(width, _NARROWEST)
-    contestants = side_by_side(measurements)
+    contestants = contestants_of(measurements)
     wrong = any(one.whole.failed for one in contestants)
     differing = len({one.whole.server.workers for one in contestants if one.whole.server is not None}) > 1
     rows = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Interval, Measurement, ServerUse
 
-__all__ = ["Contestant", "merged", "p99_parts", "rate_parts", "side_by_side", "thinned", "whole_intervals"]
+__all__ = ["Contestant", "contestants_of", "merged", "p99_parts", "rate_parts", "thinned", "whole_intervals"]
 
 _PARTS: Final = 4
 _SHORTEST: Final = 8
@@ -29,7 +29,6 @@ class Contestant(NamedTuple):
     name: str
     whole: Measurement
     """All rounds as if they were one run."""
-
     rates: list[float]
     """Calls a second of each round, or of parts of the only one."""
 
@@ -44,7 +43,7 @@ class Contestant(NamedTuple):
         return Histogram(self.whole.latency).percentile(99)
 
 
-def side_by_side(measurements: Sequence[Measurement]) -> list[Contestant]:
+def contestants_of(measurements: Sequence[Measurement]) -> list[Contestant]:
     """Rounds put together by what they are of, in the order in which each came first."""
     groups: dict[str, list[Measurement]] = {}
     for measurement in measurements:

@@ -37,13 +37,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     """Tells calls apart: a digest of what was called, how, and on which model; not where."""
-
     began: float
     seconds: float
     calls: int
     failed: float
     """The share of calls that went wrong."""
-
     rate: float
     p50: float
     p99: float

@@ -30,9 +30,6 @@ _ON: Final = {b"\n", b"\r", b" ", b"n", b"\x1b[C", b"\x1b[B", b"\x1bOC", b"\x1bO
 _BACK: Final = {b"b", b"p", b"\x7f", b"\x08", b"\x1b[D", b"\x1b[A", b"\x1bOD", b"\x1bOA"}
 _LEAVE: Final = {b"q", b"Q", b"\x04", b"\x03", b""}
 
-_TENTH: Final = 10
-"""What 0 stands for, so that one key is enough for each step."""
-
 _LONGEST_KEY: Final = 16
 """Bytes that a terminal sends for one."""
 
@@ -88,13 +85,12 @@ class Course:
                 try:
                     self._show(number, _UNHURRIED)
                 except Cancelled:
-                    step = 0
-                    break
+                    raise
                 except ShellError as error:
                     # One can go on, or try again.
                     self._output.error(error)
                 step = self._asked(number)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Cancelled):
             step = 0
         words = self._texts.words
         self._output.note(words.left.format(step=number) if step == 0 else words.over)
@@ -142,7 +138,8 @@ def next_step(key: bytes, step: int, count: int) -> int | None:
     if key in _BACK:
         return max(step - 1, 1)
     if len(key) == 1 and key.isdigit():
-        wanted = int(key) or _TENTH
+        # So that one key is enough for each step.
+        wanted = int(key) or 10
         return wanted if wanted <= count else None
     return None
 

@@ -40,47 +40,33 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
     target: str
     unsaid: dict[str, Any] = {}
     """What is known of the target that its text does not say, by the names of its fields; it may be secret."""
-
     body: bytes
     """Of every request; in another dialect than the native one `[method, params]`."""
-
     first: bytes
     """Of the first request on a connection: the same call, which asks who serves it where the server knows that."""
-
     connections: int
     pipeline: int = 1
     """Calls under way on a connection, at most."""
-
     rate: float | None = None
     """Calls a second to begin; None for a closed loop."""
-
     shift: float = 0.0
     """Seconds from the beginning to the first call, where there is a rate."""
-
     seconds: float | None = None
     """How long new calls are begun; None for no limit."""
-
     calls: int | None = None
     """How many are begun; None for no limit."""
-
     timeout: float = 10.0
     """Seconds after which a call without a reply is given up."""
-
     envelopes: dict[str, Any] = {}
     """The tables of dialects that the configuration names."""
-
     connect_timeout: float = 10.0
     tls: TlsFiles = TlsFiles()
-
     plain: bool = True
     """Whether requests carry only a method and its params, where clients make them."""
-
     idempotent: bool = False
     """Whether a call may be made a second time, at another instance of a fleet."""
-
     insistent: bool = False
     """Begin at once, connect all at the same time, and count connections that cannot be made instead of giving up."""
-
     period: float = 0.25
     """Seconds from one tick to the next, a multiple of 0.05."""
 
@@ -142,11 +128,9 @@ class InstanceShare(msgspec.Struct, kw_only=True):
 
     calls: int = 0
     """Those that it answered, with errors too."""
-
     latency: Latencies = {}
     failed: int = 0
     """Attempts that brought no reply."""
-
     lost: int = 0
     """Those of them after which the call was given up."""
 
@@ -156,44 +140,31 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
 
     number: int
     """From 1: the ticks of all processes with the same number are of the same time."""
-
     seconds: float
     """Since the beginning."""
-
     calls: int
     """Calls that were answered, errors included."""
-
     latency: Latencies
     problems: dict[str, int]
     """What went wrong: `error CODE`, or one of the kinds that `pool` names."""
-
     last: bool = False
     """Whether no other follows; only then workers, instances and examples are told."""
-
     last_reply: float = 0.0
     """When it came, in seconds since the beginning; 0 where none has."""
-
     workers: dict[int, int] = {}
     """Calls by the worker that answered, since the beginning."""
-
     instances: dict[str, InstanceShare] = {}
     """What came of the calls at each instance of a fleet, by its address, since the beginning."""
-
     examples: dict[str, str] = {}
     """What the first error of each kind said."""
-
     open: int = 0
     """Connections that are open now."""
-
     connected: int = 0
     """Connections that were made, since the beginning."""
-
     unsent: int = 0
     """Calls that were due and never sent, since the beginning."""
-
     cpu: float = 0.0
     """Processor seconds of the load process since the beginning."""
-
     bytes_in: int = 0
     bytes_out: int = 0
     """Since the beginning, both."""

@@ -135,14 +135,11 @@ class LoadProcesses:
                 self.all.append(process)
                 self._selector.register(process, selectors.EVENT_READ)
         except BaseException:
-            self._end()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
         for process in self.all:
             process.end()
         self._selector.close()
