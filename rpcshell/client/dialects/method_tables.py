@@ -1,7 +1,7 @@
 """The methods of protocols whose servers tell only what they are capable of, as tables that are shipped with dialects.
 
-`acp.json`, `dap.json` and `lsp.json` beside this have, from what the protocols publish about themselves, the methods
-with their params and what a server must be capable of for each. A table is read when it is first needed.
+The files of JSON beside this have, from what the protocols publish about themselves, the methods with their params and
+what a server must be capable of for each. A table is read when it is first needed.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class ShippedMethod(msgspec.Struct, frozen=True):
         name: Its name.
         summary: One line on it.
         needs: What a server is capable of that has it, with a dot for each step inside; nothing where all have it.
+        modern: Whether it is only in MCP's era without a handshake (True) or only before that (False).
         at: Whether it is about a file, or a position in one.
         params: What else it takes.
         more: Whether it takes params of the server's own besides.
@@ -55,6 +56,7 @@ class ShippedMethod(msgspec.Struct, frozen=True):
     name: str
     summary: str
     needs: str = ""
+    modern: bool | None = None
     at: Literal["", "file", "position"] = ""
     params: list[ShippedParam] = []
     more: bool = False
@@ -82,8 +84,8 @@ class MethodTable(msgspec.Struct, frozen=True, dict=True):
 
     source: str
     requests: list[ShippedMethod]
-    events: list[dict[str, str]]
-    schemas: dict[str, Any]
+    events: list[dict[str, str]] = []
+    schemas: dict[str, Any] = {}
     notifications: list[ShippedMethod] = []
     client: dict[str, Any] = {}
     languages: dict[str, str] = {}
@@ -94,10 +96,14 @@ class MethodTable(msgspec.Struct, frozen=True, dict=True):
         told = (msgspec.structs.replace(one, replies=False) for one in self.notifications)
         return {method.name: method for method in (*self.requests, *told)}
 
+    def offered(self, capabilities: Any) -> Iterator[ShippedMethod]:
+        """The methods of a server that says this of what it is capable of."""
+        return (one for one in self.methods.values() if not one.needs or is_capable(capabilities, one.needs))
+
 
 @cache
 def method_table(protocol: str) -> MethodTable:
-    """The table of a protocol: "acp", "dap" or "lsp"."""
+    """The table of a protocol, by the name of its dialect."""
     # Packages may be in a zip file, which has no paths.
     return msgspec.json.decode(get_data(__package__, f"{protocol}.json") or b"", type=MethodTable)
 
@@ -113,12 +119,12 @@ def described(
     table: MethodTable, capabilities: Mapping[str, Any], title: str = "", version: str = "", noun: str = "method"
 ) -> Description:
     """What a server with these capabilities offers."""
-    capable = (one for one in table.methods.values() if not one.needs or is_capable(capabilities, one.needs))
-    methods = map(_method, capable)
+    methods = map(as_openrpc, table.offered(capabilities))
     return Description.of_methods(methods, title, version, noun, schemas=table.schemas, events=table.events)
 
 
-def _method(method: ShippedMethod) -> dict[str, Any]:
+def as_openrpc(method: ShippedMethod) -> dict[str, Any]:
+    """A method of an OpenRPC document."""
     told = {"name": method.name, "summary": method.summary}
     if method.whole is not None:
         return {**told, "x-params": "whole", "params": [{"name": "params", "schema": method.whole}]}

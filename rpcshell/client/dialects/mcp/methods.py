@@ -14,6 +14,7 @@ from typing import Any, Final
 from rpcshell.client.dialects import Description
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp.uri_template import variables
+from rpcshell.client.dialects.method_tables import as_openrpc, method_table
 from rpcwire import Floats, MessageError, decode_value, encode_value
 
 TOOL: Final = "tool:"
@@ -25,61 +26,6 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """Of schemas that name none."""
 
 _TEXT: Final = {"type": "string"}
-_OBJECT: Final = {"type": "object"}
-_CURSOR: Final = (("cursor", _TEXT, False),)
-_TASK: Final = (("taskId", _TEXT, True),)
-_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-
-_Params = tuple[tuple[str, dict[str, Any], bool], ...]
-_METHODS: Final[Mapping[str, tuple[str, str, _Params]]] = {
-    "tools/list": ("tools", "The server's tools", _CURSOR),
-    "tools/call": (
-        "tools",
-        "Call a tool, and see all of its result",
-        (("name", _TEXT, True), ("arguments", _OBJECT, False)),
-    ),
-    "prompts/list": ("prompts", "The server's prompts", _CURSOR),
-    "prompts/get": ("prompts", "Fill in a prompt", (("name", _TEXT, True), ("arguments", _OBJECT, False))),
-    "resources/list": ("resources", "The server's resources", _CURSOR),
-    "resources/templates/list": ("resources", "The templates of the server's resources", _CURSOR),
-    "resources/read": ("resources", "Read a resource", (("uri", _TEXT, True),)),
-    "resources/subscribe": ("resources", "Have changes of a resource told", (("uri", _TEXT, True),)),
-    "resources/unsubscribe": ("resources", "Have them told no longer", (("uri", _TEXT, True),)),
-    "completion/complete": (
-        "completions",
-        "Values for an argument of a prompt or a resource",
-        (("ref", _OBJECT, True), ("argument", _OBJECT, True), ("context", _OBJECT, False)),
-    ),
-    "logging/setLevel": (
-        "logging",
-        "Say which log messages are wanted",
-        (("level", {"type": "string", "enum": list(_LEVELS)}, True),),
-    ),
-    "tasks/list": ("tasks", "What the server is at, and has done", _CURSOR),
-    "tasks/get": ("tasks", "How far a task is", _TASK),
-    "tasks/result": ("tasks", "The result of a task, when it has ended", _TASK),
-    "tasks/cancel": ("tasks", "End a task", _TASK),
-    "mcp:ping": ("", "Ask whether the server is there", ()),
-    "server/discover": ("", "What the server can do", ()),
-    "subscriptions/listen": ("", "Have changes told", (("notifications", _OBJECT, True),)),
-}
-
-OWN: Final = frozenset({name for name in _METHODS if not name.startswith(PROTOCOL)} | {"initialize"})
-"""The protocol's own methods that need no prefix: no tool is meant by them."""
-
-_OF_ERA: Final = {
-    "resources/subscribe": False,
-    "resources/unsubscribe": False,
-    "logging/setLevel": False,
-    "tasks/list": False,
-    "tasks/get": False,
-    "tasks/result": False,
-    "tasks/cancel": False,
-    "mcp:ping": False,
-    "server/discover": True,
-    "subscriptions/listen": True,
-}
-"""Methods that there are only since the protocol has no handshake any more (True), or only before that (False)."""
 
 _PLAIN_SCHEMA: Final = frozenset(
     (
@@ -116,13 +62,15 @@ def described(
         _resource(name, resource, completes)
         for name, resource in resource_names(lists["resources"], lists["templates"]).items()
     )
-    own = (
-        _own(name, summary, params)
-        for name, (capability, summary, params) in _METHODS.items()
-        if _OF_ERA.get(name, modern) == modern and (not capability or capability in capabilities)
-    )
+    own = (as_openrpc(one) for one in method_table("mcp").offered(capabilities) if one.modern in (None, modern))
     title = as_text(info.get("title")) or as_text(info.get("name"))
     return Description.of_methods((*tools, *prompts, *resources, *own), title, as_text(info.get("version")))
+
+
+def is_own(method: str) -> bool:
+    """Whether this is a method of the protocol's own that needs no prefix: no tool is meant by it."""
+    known = method in method_table("mcp").methods or method == "initialize"
+    return known and not method.startswith(PROTOCOL)
 
 
 def resource_names(resources: list[Any], templates: list[Any]) -> dict[str, Mapping[str, Any]]:
@@ -213,7 +161,7 @@ def _named(listed: list[Any], key: str) -> list[dict[str, Any]]:
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     name = tool["name"]
-    clashes = name in OWN or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
+    clashes = is_own(name) or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
     hints = as_mapping(tool.get("annotations"))
     method: dict[str, Any] = {
         "name": f"{TOOL}{name}" if clashes else name,
@@ -267,11 +215,6 @@ def _resource(name: str, resource: Mapping[str, Any], completes: bool) -> dict[s
         "paramStructure": "by-name",
         "x-idempotent": True,
     }
-
-
-def _own(name: str, summary: str, params: _Params) -> dict[str, Any]:
-    listed = [{"name": param, "schema": schema, "required": required} for param, schema, required in params]
-    return {"name": name, "summary": summary, "params": listed, "paramStructure": "by-name"}
 
 
 def _description(thing: Mapping[str, Any], hints: Mapping[str, Any] = {}) -> str:
