@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Message, Steps
 from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.method_tables import as_openrpc, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM
 from rpcshell.client.errors import CallTimeout
@@ -45,48 +46,6 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
 }
 _WITHOUT_DEFAULT: Final = frozenset(("String", "String list", "Time"))
 """Types whose arguments have no default, so that what is not called optional is needed."""
-
-_EVENTS: Final = (
-    "audio-reconfig",
-    "client-message",
-    "command-reply",
-    "end-file",
-    "file-loaded",
-    "hook",
-    "idle",
-    "log-message",
-    "playback-restart",
-    "property-change",
-    "queue-overflow",
-    "seek",
-    "shutdown",
-    "start-file",
-    "video-reconfig",
-)
-
-_PARAMS: Final[Mapping[str, dict[str, Any]]] = {
-    "name": _TEXT,
-    "value": {},
-    "id": _WHOLE,
-    "level": {"enum": ["no", "fatal", "error", "warn", "info", "v", "debug", "trace"]},
-    "event": {"type": "string", "examples": ["all", *_EVENTS]},
-}
-_OF_CLIENTS: Final = {
-    "client_name": ("The name of this connection", ()),
-    "get_time_us": ("The player's clock, in microseconds", ()),
-    "get_version": ("The version of the interface", ()),
-    "get_property": ("The value of a property", ("name",)),
-    "get_property_string": ("The value of a property as a text", ("name",)),
-    "set_property": ("Give a property a value, native or as a text", ("name", "value")),
-    "set_property_string": ("The same as set_property", ("name", "value")),
-    "observe_property": ("Tell each change of a property as an event", ("id", "name")),
-    "observe_property_string": ("Tell each change of a property as an event, as a text", ("id", "name")),
-    "unobserve_property": ("Tell no more of what was observed with this id", ("id",)),
-    "request_log_messages": ("Tell what is logged, from this level on, as events", ("level",)),
-    "enable_event": ("Tell events of this name, or all", ("event",)),
-    "disable_event": ("Tell no events of this name, or none", ("event",)),
-}
-"""Commands that the player does not list, with what they do and their params by position."""
 
 _OF_PROPERTIES: Final = frozenset(("set", "add", "cycle", "multiply", "change-list"))
 """Listed commands whose `name` is that of a property."""
@@ -152,11 +111,11 @@ class Mpv(FramedDialect):
         version: Reply = yield Ask("get_property", ["mpv-version"], timeout=DESCRIPTION_TIMEOUT)
         if (refusal := listed.fault) is not None:
             return Description.refused("to list its commands", refusal)
-        known = [_own_method(name, *told) for name, told in _OF_CLIENTS.items()]
-        methods = known + [_method(command) for command in listed.result]
+        table = method_table("mpv")
+        own = [{**as_openrpc(one), "paramStructure": "by-position", "x-out": "data"} for one in table.requests]
+        methods = own + [_method(command) for command in listed.result]
         told = version.result.removeprefix("mpv ") if isinstance(version.result, str) and version.fault is None else ""
-        events = [{"name": name} for name in _EVENTS]
-        return Description.of_methods(methods, "mpv", told, "command", events=events)
+        return Description.of_methods(methods, "mpv", told, "command", events=table.events)
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """The names of properties, and after a slash of what is in one; of an option's values those that it has."""
@@ -177,9 +136,9 @@ def _command(method: str, params: object) -> Any:
             return [method]
         case list() | tuple():
             return [method, *params]
-        case dict() if method in _OF_CLIENTS:
-            _, names = _OF_CLIENTS[method]
-            if list(params) != list(names[: len(params)]) and params.keys() != set(names):
+        case dict() if (own := method_table("mpv").methods.get(method)) is not None:
+            names = [param.name for param in own.params]
+            if list(params) != names[: len(params)] and params.keys() != set(names):
                 raise EncodeError(f"{method} takes {', '.join(names) or 'nothing'}")
             return [method, *(params[name] for name in names if name in params)]
         case {"name": name, **rest}:
@@ -196,11 +155,6 @@ def _number(message: dict[str, Any]) -> int:
     if type(id) is not int:
         raise TypeError("a request_id is a number")
     return id
-
-
-def _own_method(name: str, summary: str, params: tuple[str, ...]) -> dict[str, Any]:
-    listed = [_param(param, _PARAMS[param], required=True, completes=param in ("name", "value")) for param in params]
-    return {"name": name, "summary": summary, "params": listed, "paramStructure": "by-position", "x-out": "data"}
 
 
 def _method(command: dict[str, Any]) -> dict[str, Any]:

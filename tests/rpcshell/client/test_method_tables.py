@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from rpcshell.client.dialects import method_tables
 print(method_tables.__file__)
-for protocol in ("acp", "dap", "lsp", "mcp", "qga"):
+for protocol in ("acp", "dap", "lsp", "mcp", "mpv", "qga"):
     print(len(method_tables.method_table(protocol).requests) > 3)
 """
 
@@ -31,4 +31,4 @@ def test_tables_are_read_from_a_zip_file_too(tmp_path: Path) -> None:
     told = subprocess.run([sys.executable, "-c", TOLD, packed], capture_output=True, text=True, check=True, timeout=60)
     where, *read = told.stdout.split()
     assert where.startswith(str(packed))
-    assert read == ["True"] * 5
+    assert read == ["True"] * 6
