@@ -45,11 +45,12 @@ _READS: Final = 4
 class AnyListeningConnection:
     """A transport that is read all the time."""
 
-    def __init__(
-        self, target: Target, dialect: FramedDialect, transport: Transport, hear: Callable[[Heard], None]
-    ) -> None:
-        self._dialogue = Dialogue(target, dialect, hear)
+    def __init__(self, target: Target, dialect: FramedDialect, transport: Transport) -> None:
+        self._dialogue = Dialogue(target, dialect, self._hear)
         self._pump = Pump(transport, self._dialogue)
+
+    def _hear(self, heard: Heard) -> None:
+        raise NotImplementedError
 
     @property
     def dialect(self) -> FramedDialect:

@@ -85,7 +85,7 @@ class AsyncListeningConnection(AnyListeningConnection):
     """A transport that the loop reads and writes."""
 
     def __init__(self, target: Target, dialect: FramedDialect, transport: Transport, hearing: AsyncHearing) -> None:
-        super().__init__(target, dialect, transport, self._hear)
+        super().__init__(target, dialect, transport)
         self._hearing = hearing
         self._loop = asyncio.get_running_loop()
         self._closing: asyncio.Future[None] | None = None
@@ -124,11 +124,10 @@ class AsyncListeningConnection(AnyListeningConnection):
         connection = cls(target, dialect, transport, hearing)
         try:
             await connection.follow(dialect.hello(), deadline)
-        except (HandshakeFailed, ShellError, TimeoutError) as error:
+        except BaseException as error:
             await connection.close(greet=False)
-            raise handshake_error(connection._dialogue, error, timeout) from error
-        except BaseException:
-            await connection.close(greet=False)
+            if isinstance(error, HandshakeFailed | ShellError | TimeoutError):
+                raise handshake_error(connection._dialogue, error, timeout) from error
             raise
         connection._end_greeting()
         return connection

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
 
-
 _T = TypeVar("_T")
 
 

@@ -20,7 +20,6 @@ from rpcshell.client.dialects.steps import OTHER_FORM
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-
 PATIENCE: Final = 0.15
 """Seconds that a guess has to itself, beside the time that bytes take there and back."""
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from rpcwire import Meta, Reply
 
-
 _LONGEST_TEXT: Final = 500
 """Characters of an exception's own text that are told: it may repeat what a server sent, however long."""
 

@@ -43,7 +43,7 @@ class ListeningConnection(AnyListeningConnection):
     """
 
     def __init__(self, target: Target, dialect: FramedDialect, transport: Transport, hearing: Hearing) -> None:
-        super().__init__(target, dialect, transport, self._hear)
+        super().__init__(target, dialect, transport)
         self._hearing = hearing
         self._lock = threading.Lock()
         # Who wants the lock comes through here, so that whoever reads without a pause lets others have it in between.
@@ -68,11 +68,10 @@ class ListeningConnection(AnyListeningConnection):
         connection._thread.start()
         try:
             connection.follow(dialect.hello(), deadline)
-        except (HandshakeFailed, ShellError, TimeoutError) as error:
+        except BaseException as error:
             connection.close(greet=False)
-            raise handshake_error(connection._dialogue, error, timeout) from error
-        except BaseException:
-            connection.close(greet=False)
+            if isinstance(error, HandshakeFailed | ShellError | TimeoutError):
+                raise handshake_error(connection._dialogue, error, timeout) from error
             raise
         connection._end_greeting()
         return connection

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects.framed import FramedDialect
 
-
 _QUEUING: Final = 2.5
 """Seconds to be let in by a server that serves one client at a time."""
 

@@ -24,7 +24,6 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-
 EXCEPTIONS: Final = "setExceptionBreakpoints"
 DONE: Final = "configurationDone"
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Message, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_number
-from rpcshell.client.dialects.message_shapes import UNSAID, EventShape, NamesQuestion, ReplyShape
+from rpcshell.client.dialects.message_shapes import UNSAID, EnvelopeTable, EventShape, NamesQuestion, ReplyShape
 from rpcshell.client.dialects.message_template import (
     BY_NAME,
     BY_POSITION,
@@ -39,7 +39,6 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a server has to greet, and to answer a greeting."""
 
@@ -55,9 +54,7 @@ class EnvelopeProblem(UsageError):
         self.key = key
 
 
-class Envelope(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
+class Envelope(EnvelopeTable, frozen=True, kw_only=True):
     """What the messages of a server look like; it makes the dialect of a connection.
 
     Give it to a client as its `dialect`. `from_table` reads it from a table as the configuration has it.

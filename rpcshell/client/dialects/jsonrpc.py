@@ -15,7 +15,15 @@ from msgspec import UNSET
 from rpcshell.client.dialects import Ask, Description, Event, Message, ServerRequest, Steps, Stray
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_number
-from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition, framing_seen, messages_in
+from rpcshell.client.dialects.recognition import (
+    HTTP,
+    MOST_FIRST_BYTES,
+    Guess,
+    Recognition,
+    first_object,
+    framing_seen,
+    messages_in,
+)
 from rpcshell.client.dialects.steps import PROBE_TIMEOUT
 from rpcshell.client.errors import ConnectionLost
 from rpcwire import ERROR_OUT, EncodeError, Fault, ParseError, Reply, decode_value, encode_value
@@ -23,7 +31,6 @@ from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
 
 _DISCOVER: Final = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
 _LIST_METHODS: Final = b'{"method":"system.listMethods","params":[],"id":1}'
@@ -149,8 +156,8 @@ class JsonRpc1(JsonRpc):
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
         """A reply with both members."""
         framing = framing_seen(first)
-        said = None if framing is None else next(messages_in(first, framing), None)
-        if not isinstance(said, dict) or "jsonrpc" in said or not {"result", "error", "id"} <= said.keys():
+        said = {} if framing is None else first_object(first, framing)
+        if "jsonrpc" in said or not {"result", "error", "id"} <= said.keys():
             return None
         return Recognition("jsonrpc1" if framing == "stream" else f"jsonrpc1+{framing}", certain=False)
 

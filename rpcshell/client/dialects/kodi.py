@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from rpcshell.client.dialects import Ask, Description, Steps
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
-from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
+from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ class Kodi(JsonRpc):
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
         """The version of the protocol."""
-        said = next(messages_in(first, "stream"), None) if guess.said == _VERSION else None
-        result = said.get("result") if isinstance(said, dict) else None
-        return Recognition("kodi") if isinstance(result, dict) and "version" in result else None
+        said = first_object(first, "stream") if guess.said == _VERSION else {}
+        return Recognition("kodi") if "version" in as_mapping(said.get("result")) else None
 
     def describe(self) -> Steps[Description]:
         """Ask for methods, types and notifications, as far as this way to Kodi has them."""

@@ -29,7 +29,6 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-
 OPEN: Final = "textDocument/didOpen"
 CLOSE: Final = "textDocument/didClose"
 REGISTER: Final = "client/registerCapability"

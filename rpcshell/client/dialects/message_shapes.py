@@ -19,9 +19,11 @@ UNSAID: Final = "message"
 """What an event is called that has no name."""
 
 
-class ReplyShape(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
+class EnvelopeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
+    """What is written as a table of the configuration."""
+
+
+class ReplyShape(EnvelopeTable, frozen=True, kw_only=True):
     """Where in a reply things stand."""
 
     ok: Annotated[
@@ -61,9 +63,7 @@ class ReplyShape(
         return f"{code}: {told}" if isinstance(code, str) and isinstance(told, str) else told
 
 
-class EventShape(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
+class EventShape(EnvelopeTable, frozen=True, kw_only=True):
     """How what comes unasked is told from a reply."""
 
     key: Annotated[str, Meta(description="What only an event has; where it is a text, it is the event's name.")] = ""
@@ -83,9 +83,7 @@ class EventShape(
         return Event(name if isinstance(name, str) else last, at_path(message, self.params))
 
 
-class NamesQuestion(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
+class NamesQuestion(EnvelopeTable, frozen=True, kw_only=True):
     """How a server is asked for the names of its methods."""
 
     method: Annotated[str, Meta(description="The method that returns them.")]

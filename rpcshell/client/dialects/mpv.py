@@ -23,7 +23,6 @@ from rpcwire import ERROR_OUT, EncodeError, InvalidReply, ParseError, Reply, dec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a player has to answer at first."""
 

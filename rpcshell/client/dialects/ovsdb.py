@@ -14,12 +14,11 @@ from msgspec.structs import replace
 from rpcshell.client.dialects import Ask, Description, Message, ServerRequest, Steps
 from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.ovsdb_schema import described
-from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
+from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
 
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
@@ -39,8 +38,8 @@ class Ovsdb(JsonRpc1):
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
         """The names of databases."""
-        said = next(messages_in(first, "stream"), None) if guess.said == _LIST else None
-        listed = isinstance(said, dict) and "method" not in said and isinstance(said.get("result"), list)
+        said = first_object(first, "stream") if guess.said == _LIST else {}
+        listed = "method" not in said and isinstance(said.get("result"), list)
         return Recognition("ovsdb") if listed else None
 
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:

@@ -14,7 +14,7 @@ from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, H
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.method_tables import ShippedMethod, as_openrpc, method_table
 from rpcshell.client.dialects.qmp import Qapi
-from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
+from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire.framings import FRAMINGS
@@ -39,9 +39,8 @@ class GuestAgent(Qapi):
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
         """An error about what another dialect has asked; a monitor would have greeted before it."""
-        answer = next(messages_in(first, "stream"), None)
-        error = answer.get("error") if isinstance(answer, dict) else None
-        return Recognition("qga") if isinstance(error, dict) and {"class", "desc"} <= error.keys() else None
+        error = as_mapping(first_object(first, "stream").get("error"))
+        return Recognition("qga") if {"class", "desc"} <= error.keys() else None
 
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
         super().__init__(max_reply, floats, framing)

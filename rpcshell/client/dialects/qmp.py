@@ -16,14 +16,13 @@ from msgspec import UNSET
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Message, Steps, TextReply
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.qapi import described
-from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
+from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
 
 GREETING: Final = "QMP"
 """The event that a greeting is to the dialect; its params are the greeting's."""
@@ -93,8 +92,7 @@ class Qmp(Qapi):
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
         """A greeting, which comes unasked."""
-        greeting = next(messages_in(first, "stream"), None)
-        return Recognition("qmp") if isinstance(greeting, dict) and GREETING in greeting else None
+        return Recognition("qmp") if GREETING in first_object(first, "stream") else None
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says; the greeting is an event."""

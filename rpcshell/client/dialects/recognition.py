@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from rpcshell.client.dialects.lenient import as_mapping
 from rpcwire import FrameError, ParseError, decode_value, encode_request
 from rpcwire.framing import PREFIX_SIZE, frame
 from rpcwire.framings import FRAMINGS
@@ -123,6 +124,11 @@ def messages_in(first: bytes, framing: str) -> Iterator[Any]:
             yield decode_value(body)
     except ParseError:
         return
+
+
+def first_object(first: bytes, framing: str) -> dict[str, Any]:
+    """The first whole message in this framing where it is an object, or else an empty one."""
+    return as_mapping(next(messages_in(first, framing), None))
 
 
 # Each recogniser takes the same bytes apart, and a server may say much that takes long to.

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, Message, Partial, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
-from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
+from rpcshell.client.dialects.lenient import as_mapping, as_text
+from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcshell.client.dialects.varlink_idl import parse
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
 
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
@@ -61,12 +61,9 @@ class Varlink(FramedDialect):
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
         """What a service tells of itself, or an error of its own interface."""
-        said = next(messages_in(first, "nul"), None)
-        if not isinstance(said, dict):
-            return None
-        told, error = said.get("parameters"), said.get("error")
-        own = isinstance(error, str) and error.startswith(f"{_SERVICE}.")
-        return Recognition("varlink") if own or (isinstance(told, dict) and "interfaces" in told) else None
+        said = first_object(first, "nul")
+        own = as_text(said.get("error")).startswith(f"{_SERVICE}.")
+        return Recognition("varlink") if own or "interfaces" in as_mapping(said.get("parameters")) else None
 
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
         super().__init__(max_reply, floats, framing)

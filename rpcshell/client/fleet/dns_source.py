@@ -17,7 +17,6 @@ from rpcshell.client.target import DnsTarget, SrvTarget, TcpTarget, TlsTarget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 _AGAIN: Final = 5.0
 """Seconds after which names are asked for again that tell nothing of it, or could not be found."""
 

@@ -32,7 +32,6 @@ from rpcwire.serverset import METRICS, Member, ServersetAddress, decode_member, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 _SESSION: Final = 10.0
 """Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""
 

@@ -17,7 +17,6 @@ from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply, encode_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 SOUGHT_IN: Final = ("resources/templates/list", "resources/list")
 """Where a resource is looked for by its name, one after the other."""

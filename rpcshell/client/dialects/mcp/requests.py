@@ -15,7 +15,6 @@ from rpcwire import Fault
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
-
 SAMPLING: Final = "sampling/createMessage"
 """What a server asks of a model that its client has."""
 
