@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from rpcserver.system.addresses import TcpBind
+from rpcserver.system.sockets import Listener, open_listeners
 from tests.rpcserver.calling import RUNNER
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    (listener,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=64, unix_mode=0o600)
+    yield listener
+    listener.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

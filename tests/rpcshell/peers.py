@@ -171,6 +171,18 @@ def serving(
         server.close()
 
 
+@contextlib.contextmanager
+def fleet(*handlers: Handler) -> Iterator[list[PeerServer]]:
+    """Servers, one for each handler."""
+    with contextlib.ExitStack() as servers:
+        yield [servers.enter_context(serving(handler)) for handler in handlers]
+
+
+def address(*servers: PeerServer | int) -> str:
+    """The address of a fleet: of servers, and of ports where none need be."""
+    return ",".join(f"127.0.0.1:{one}" if isinstance(one, int) else str(one.target) for one in servers)
+
+
 def say(peer: Peer, *messages: object, end: bytes = b"\n") -> None:
     """Send messages with that end behind each."""
     peer.sock.sendall(b"".join(encode_value(message) + end for message in messages))

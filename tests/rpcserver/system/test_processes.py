@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
-from rpcserver.system.addresses import TcpBind
 from rpcserver.system.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFailed, WorkerReady, open_channel
 from rpcserver.system.process import ChildProcess, Exit, Forker, allow_descriptors, reap_strays
-from rpcserver.system.sockets import Listener, open_listeners
+from rpcserver.system.sockets import Listener
 from rpcserver.workers.acceptor import Acceptor
+from tests.servers import connected
 
 
 def ended(child: ChildProcess) -> Exit:
@@ -199,23 +199,11 @@ def test_an_arbiter_that_is_gone_has_no_more_connections(channel: tuple[ArbiterE
     assert worker.next_connection() is None
 
 
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    (listener,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=64, unix_mode=0o600)
-    yield listener
-    listener.close()
-
-
-def connect(listener: Listener) -> socket.socket:
-    host, _, port = listener.address.rpartition(":")
-    return socket.create_connection((host, int(port)), 10)
-
-
 def test_a_wait_ends_with_a_connection_a_call_or_the_time(listener: Listener) -> None:
     reader, writer = os.pipe2(os.O_NONBLOCK)
     acceptor = Acceptor([listener], reader)
     assert acceptor.accept(0.01) is None
-    with connect(listener):
+    with connected(listener.address):
         connection = acceptor.accept(10)
         assert connection is not None
         assert connection.getblocking()
@@ -232,12 +220,12 @@ def test_a_wait_ends_with_a_connection_a_call_or_the_time(listener: Listener) ->
 def test_a_connection_that_was_reset_in_the_queue_does_no_harm(listener: Listener) -> None:
     reader, writer = os.pipe2(os.O_NONBLOCK)
     acceptor = Acceptor([listener], reader)
-    with connect(listener) as client:
+    with connected(listener.address) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection = acceptor.accept(0.1)
     if connection is not None:
         connection.close()
-    with connect(listener):
+    with connected(listener.address):
         connection = acceptor.accept(10)
         assert connection is not None
         connection.close()
@@ -251,7 +239,7 @@ def test_a_shortage_of_descriptors_is_waited_out(listener: Listener, monkeypatch
     reader, writer = os.pipe2(os.O_NONBLOCK)
     acceptor = Acceptor([listener], reader)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with connect(listener):
+    with connected(listener.address):
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (max(int(found.name) for found in Path("/proc/self/fd").iterdir()), limits[1])
         )

@@ -5,23 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.addresses import TcpBind
 from rpcserver.system.scoreboard import SlotBoard
-from rpcserver.system.sockets import Listener, open_listeners
+from rpcserver.system.sockets import Listener
 from rpcserver.workers.acceptor import Acceptor
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    (listener,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=64, unix_mode=0o600)
-    yield listener
-    listener.close()
+from tests.servers import connected
 
 
 @pytest.fixture
@@ -33,14 +25,9 @@ def wakeup() -> Iterator[tuple[int, int]]:
             os.close(descriptor)
 
 
-def connect(listener: Listener) -> socket.socket:
-    host, _, port = listener.address.rpartition(":")
-    return socket.create_connection((host, int(port)), 10)
-
-
 def test_a_wait_for_the_call_alone_leaves_connections_in_the_queue(listener: Listener, wakeup: tuple[int, int]) -> None:
     acceptor = Acceptor([listener], wakeup[0])
-    with connect(listener):
+    with connected(listener.address):
         started = time.monotonic()
         acceptor.wait(0.05)
         assert time.monotonic() - started > 0.04
@@ -61,7 +48,7 @@ def test_a_worker_with_rivals_pauses_between_connections_of_a_burst_only(
     monkeypatch.setattr("rpcserver.workers.acceptor.time.monotonic", lambda: 10.0 + sum(pauses))
 
     def take(acceptor: Acceptor) -> None:
-        clients = [connect(listener) for _ in range(20)]
+        clients = [connected(listener.address) for _ in range(20)]
         for client in clients:
             connection = acceptor.accept(10)
             assert connection is not None
@@ -99,7 +86,7 @@ def test_a_worker_without_descriptors_asks_for_a_successor_unless_its_connection
     reasons: list[str] = []
     acceptor = Acceptor([listener], wakeup[0], board=board, retire=reasons.append)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with connect(listener):
+    with connected(listener.address):
         os.close(least := os.dup(wakeup[0]))
         resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
         try:

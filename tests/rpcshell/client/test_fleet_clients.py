@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +32,7 @@ from rpcshell.shell.session import Session
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.client.test_sharing import in_child
 from tests.rpcshell.faces import Connect
-from tests.rpcshell.peers import DEADLINE, Handler, Peer, PeerServer, echo, free_port, serving
-
-
-@contextlib.contextmanager
-def fleet(*handlers: Handler) -> Iterator[list[PeerServer]]:
-    """Servers, one for each handler."""
-    with contextlib.ExitStack() as servers:
-        yield [servers.enter_context(serving(handler)) for handler in handlers]
-
-
-def address(*servers: PeerServer | int) -> str:
-    return ",".join(f"127.0.0.1:{one}" if isinstance(one, int) else str(one.target) for one in servers)
+from tests.rpcshell.peers import DEADLINE, Handler, Peer, address, echo, fleet, free_port, serving
 
 
 def named(name: str) -> Handler:

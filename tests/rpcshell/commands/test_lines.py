@@ -28,11 +28,6 @@ def server() -> Iterator[PeerServer]:
 
 
 @pytest.fixture
-def output() -> Recording:
-    return Recording()
-
-
-@pytest.fixture
 def shell(server: PeerServer, output: Recording) -> Iterator[Shell]:
     session = Session(background=False, settings=Settings(script=True), plain=True)
     session.connect(server.target)

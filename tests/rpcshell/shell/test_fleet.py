@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,19 +19,8 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.describing import META, Told, document, offering
-from tests.rpcshell.peers import Peer, PeerServer, free_port, serving
+from tests.rpcshell.peers import Peer, address, fleet, free_port, serving
 from tests.steps import steps
-
-
-@contextlib.contextmanager
-def fleet(*handlers: Callable[[Peer], object]) -> Iterator[list[PeerServer]]:
-    """Servers, one for each handler."""
-    with contextlib.ExitStack() as servers:
-        yield [servers.enter_context(serving(handler)) for handler in handlers]
-
-
-def address(*servers: PeerServer | int) -> str:
-    return ",".join(f"127.0.0.1:{one}" if isinstance(one, int) else str(one.target) for one in servers)
 
 
 def fails(peer: Peer) -> None:
