@@ -14,8 +14,6 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from rpcserver.arbiter.companion import Duty
 from rpcserver.system.errors import ServerError
 
@@ -38,13 +36,6 @@ _LONGEST_MS: Final = 1000
 _LOOK_MS: Final = 1000
 """How often links on the way to the app are looked at: they lie outside of what is watched."""
 _NAMED: Final = 3
-
-
-class _Changes(msgspec.Struct, frozen=True):
-    """Files that have changed: some by name, and how many more there are."""
-
-    names: list[str]
-    more: int
 
 
 class WatchUnavailable(ServerError):
@@ -129,9 +120,7 @@ def watch_duty(find: Callable[[], Watched], reload: Callable[[], object]) -> Dut
     place = find().place()
 
     def on_change(message: bytes) -> None:
-        changes = msgspec.json.decode(message, type=_Changes)
-        more = f" and {changes.more} more" if changes.more else ""
-        logger.info("%s%s changed: reloading", ", ".join(changes.names), more)
+        logger.info("%s changed: reloading", message.decode(errors="replace"))
         reload()
 
     return Duty("reload", lambda end: _watch(find, place, end), on_change)
@@ -188,19 +177,23 @@ def _watch_place(watched: Watched, find: Callable[[], Watched], end: socket.sock
         if find().place() != place:
             return
         if paths:
-            _tell(end, sorted({_shown(path, watched.folder) for path in paths}))
+            folder = watched.folder
+            _tell(
+                end, sorted({str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths})
+            )
         if any(map(_leads_to_folder, paths)):
             return
 
 
-def _tell(end: socket.socket, names: list[str]) -> None:
-    end.send(msgspec.json.encode(_Changes(names[:_NAMED], len(names[_NAMED:]))))
+def _tell(end: socket.socket, changed: list[str]) -> None:
+    """Say what has changed; names of files need be no text."""
+    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+    end.send(f"{', '.join(changed[:_NAMED])}{more}".encode("utf-8", "backslashreplace"))
+
+
+def _within(path: Path, folder: Path) -> Path:
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _leads_to_folder(path: Path) -> bool:
     return path.is_symlink() and path.is_dir()
-
-
-def _shown(path: Path, folder: Path) -> str:
-    text = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import select
 import subprocess
@@ -94,10 +96,10 @@ def test_an_app_may_live_below_a_folder_that_would_be_left_out(tmp_path: Path) -
 class Host(CompanionHost):
     """One whose companion watches a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, find: Callable[[], Path]) -> None:
         super().__init__()
         self.reloads = 0
-        self.companions.add(watch_duty(lambda: Watched(folder), self.reload))
+        self.companions.add(watch_duty(lambda: Watched(find()), self.reload))
 
     def reload(self) -> None:
         self.reloads += 1
@@ -114,9 +116,8 @@ class Host(CompanionHost):
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    made = Host(tmp_path)
-    yield made
-    made.close()
+    with contextlib.closing(Host(lambda: tmp_path)) as made:
+        yield made
 
 
 def test_a_change_asks_for_one_reload_and_is_named(
@@ -132,6 +133,22 @@ def test_a_change_asks_for_one_reload_and_is_named(
     assert host.reloads == 1
     assert "calc.py changed: reloading" in caplog.text
     assert "notes.txt" not in caplog.text
+
+
+def test_a_release_whose_name_is_no_text_is_watched_as_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    former, new, current = tmp_path / "former", tmp_path / os.fsdecode(b"n\xffw"), tmp_path / "current"
+    former.mkdir()
+    new.mkdir()
+    current.symlink_to(former)
+
+    def release() -> None:
+        current.unlink()
+        current.symlink_to(new)
+
+    with contextlib.closing(Host(current.resolve)) as host:
+        host.until_reloaded(release)
+    assert "n\\udcffw changed: reloading" in caplog.text
 
 
 def test_many_changes_at_once_are_one_reload(host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
