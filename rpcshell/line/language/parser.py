@@ -9,16 +9,12 @@ from rpcshell.line.language.calls import read_assignment, read_call, read_value_
 from rpcshell.line.language.commands import read_command, read_system_line
 from rpcshell.line.language.nodes import Body, CallLine, CommandLine, Empty, Line, SystemLine, ValueLine, leading_word
 from rpcshell.line.language.tokens import (
-    CLOSE,
     CLOSERS,
-    DOUBLE_CLOSED,
     LEXEME,
     MAX_DEPTH,
-    OPEN,
-    SINGLE_CLOSED,
-    STRING,
     Scan,
     closed_by,
+    is_closed,
 )
 
 _UNPAIRED = "[\ud800-\udfff]"
@@ -110,11 +106,11 @@ def _still_open(waiting: tuple[str, ...], text: str) -> tuple[str, ...]:
     pos = 0
     while (found := LEXEME.match(text, pos)) is not None:
         pos = found.end()
-        if found.lastindex == STRING and not (found[DOUBLE_CLOSED] or found[SINGLE_CLOSED]):
+        if found.lastgroup == "string" and not is_closed(found):
             stack.append(found[0].lstrip("$")[0])
-        elif found.lastindex == OPEN:
+        elif found.lastgroup == "open":
             stack.append(CLOSERS[found[0]])
-        elif found.lastindex == CLOSE and stack:
+        elif found.lastgroup == "close" and stack:
             del stack[-closed_by(found[0], stack) :]
         if not stack or len(stack) > MAX_DEPTH:
             return ()

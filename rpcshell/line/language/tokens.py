@@ -144,9 +144,9 @@ class Scan:
         self.problem(message, end, end, expected, Severity.UNFINISHED)
 
 
-# `\\.?` lets a backslash be the last character of an unfinished line. The group is the closing quote, if any.
-DOUBLE_QUOTED = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+("?)'
-SINGLE_QUOTED = r"'[^'\\]*+(?:\\.?[^'\\]*+)*+('?)"
+# `\\.?` lets a backslash be the last character of an unfinished line. The groups are the closing quotes, if any.
+DOUBLE_QUOTED = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?P<double>"?)'
+SINGLE_QUOTED = r"'[^'\\]*+(?:\\.?[^'\\]*+)*+(?P<single>'?)"
 
 QUOTED = re.compile(f"{DOUBLE_QUOTED}|{SINGLE_QUOTED}", re.DOTALL)
 
@@ -155,8 +155,8 @@ _SIMPLE = dict(zip("\"'\\/bfnrt", "\"'\\/\b\f\n\r\t", strict=True))
 
 
 def is_closed(match: re.Match[str]) -> bool:
-    """Whether a match of `QUOTED` has its closing quote."""
-    return bool(match[1] or match[2])
+    """Whether a match with a quoted string has the closing quote of that."""
+    return bool(match["double"] or match["single"])
 
 
 def read_quoted(scan: Scan, quoted: re.Match[str]) -> str:
@@ -228,13 +228,7 @@ LEXEME = re.compile(
     |(?P<word>[^\s\[\]{{}}<>,:="']+)""",
     re.DOTALL | re.VERBOSE,
 )
-"""Matches anywhere but at the end of a text; `lastindex` of a match is the number of its kind."""
-
-BLANK, COMMENT, OPEN, CLOSE, MARK, STRING, VARIABLE, WORD = (
-    LEXEME.groupindex[name] for name in ("blank", "comment", "open", "close", "mark", "string", "variable", "word")
-)
-# The groups of the two kinds of closing quotes; empty in a string that the text ends in.
-DOUBLE_CLOSED, SINGLE_CLOSED = STRING + 1, STRING + 2
+"""Matches anywhere but at the end of a text; `lastgroup` of a match is its kind."""
 
 
 def closed_by(closer: str, waiting: Sequence[str]) -> int:

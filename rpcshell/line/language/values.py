@@ -19,24 +19,16 @@ from rpcshell.line.language.nodes import (
     WordNode,
 )
 from rpcshell.line.language.tokens import (
-    BLANK,
-    CLOSE,
     CLOSERS,
-    COMMENT,
-    DOUBLE_CLOSED,
     LEXEME,
     MAX_DEPTH,
-    OPEN,
-    SINGLE_CLOSED,
-    STRING,
-    VARIABLE,
-    WORD,
     Scan,
     Severity,
     Token,
     TokenKind,
     closed_by,
     decode,
+    is_closed,
 )
 from rpcshell.line.language.variables import read_template, read_variable, warn_of_plain
 
@@ -109,21 +101,21 @@ class _Reader:
         first = scan.pos
         while (found := match(text, scan.pos)) is not None:
             start, end = found.span()
-            kind = found.lastindex
-            if kind == BLANK:
+            kind = found.lastgroup
+            if kind == "blank":
                 append(Token(TokenKind.WHITESPACE, start, end))
-            elif kind == COMMENT:
+            elif kind == "comment":
                 append(Token(TokenKind.COMMENT, start, end))
-            elif kind == STRING:
-                self._string(start, end, closed=bool(found[DOUBLE_CLOSED] or found[SINGLE_CLOSED]))
-            elif kind == WORD:
+            elif kind == "string":
+                self._string(start, end, closed=is_closed(found))
+            elif kind == "word":
                 if not stack:
                     # Inside brackets a word has no end of its own there; outside, a sink may touch a value.
                     end = start + len(text[start:end].partition("|")[0])
                 self._word(text[start:end], start, end)
-            elif kind == VARIABLE:
+            elif kind == "variable":
                 self._variable(start, end)
-            elif kind == OPEN:
+            elif kind == "open":
                 if len(stack) >= MAX_DEPTH:
                     scan.problem(f"more than {MAX_DEPTH} brackets inside each other", start, end, "fewer brackets")
                     scan.take(TokenKind.ERROR, len(text))
@@ -132,11 +124,11 @@ class _Reader:
                 append(Token(TokenKind.PUNCTUATION, start, end))
                 stack.append(_Container(text[start], start))
             elif not stack:
-                what = "closes nothing" if kind == CLOSE else "is not a value"
+                what = "closes nothing" if kind == "close" else "is not a value"
                 scan.problem(f"`{text[start]}` {what}", start, end, "a value")
                 append(Token(TokenKind.ERROR, start, end))
                 self.root = MissingNode(start, end)
-            elif kind == CLOSE:
+            elif kind == "close":
                 self._close(text[start], start, end)
             else:
                 self._mark(text[start], start, end)
