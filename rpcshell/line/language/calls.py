@@ -64,7 +64,7 @@ def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
         sink = _read_tail(scan, "the call ends before this")
     else:
         sink = _read_tail(scan, "params are one value", "a list, as in [1, 2], or key=value pairs")
-    return CallLine(method, start, end, params, form, assignment, sink)
+    return CallLine(start, end, method, params, form, assignment, sink)
 
 
 def _read_tail(scan: Scan, message: str, expected: str = "the end of the line") -> Sink | None:
@@ -132,13 +132,13 @@ def _read_pair(scan: Scan, keys: set[str]) -> Member | None:
         scan.take(TokenKind.KEY if end == len(text) else TokenKind.ERROR, end)
         severity = Severity.UNFINISHED if end == len(text) else Severity.ERROR
         scan.problem("pairs are written key=value, without blanks", end, end, "`=` and a value", severity)
-        return Member(key, start, end, MissingNode(end, end))
+        return Member(start, end, key, MissingNode(end, end))
     if key in keys:
         repeated_key(scan, key, start, end)
     keys.add(key)
     scan.take(TokenKind.KEY, end)
     scan.take(TokenKind.PUNCTUATION, end + 1)
-    return Member(key, start, end, _read_pair_value(scan))
+    return Member(start, end, key, _read_pair_value(scan))
 
 
 def _read_pair_value(scan: Scan) -> Node:
@@ -231,7 +231,7 @@ def read_assignment(scan: Scan) -> Assignment | None:
     scan.skip_blank()
     scan.take(TokenKind.OPERATOR, found.end())
     scan.skip_blank()
-    return Assignment(found["name"], start, end)
+    return Assignment(start, end, found["name"])
 
 
 def value_ahead(scan: Scan, *, assigned: bool) -> bool:

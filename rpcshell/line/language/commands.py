@@ -78,7 +78,7 @@ def _read_word(scan: Scan) -> Word:
     else:
         kind = TokenKind.OPTION if len(parts[0]) > 1 and parts[0][0] == "-" else TokenKind.WORD
     scan.take(kind, pos)
-    return Word("".join(parts), start, pos, quoted)
+    return Word(start, pos, "".join(parts), quoted)
 
 
 def at_sink(scan: Scan) -> bool:
@@ -100,11 +100,11 @@ def read_sink(scan: Scan) -> Sink:
 def _read_path(scan: Scan, *, append: bool) -> Redirect:
     if scan.at_end or scan.char == "\n":
         _missing(scan, "the name of a file is missing", "the name of a file")
-        return Redirect("", scan.pos, scan.pos, append)
+        return Redirect(scan.pos, scan.pos, "", append)
     word = _read_word(scan)
     if not word.text:
         scan.problem("the name of a file is empty", word.start, word.end, "the name of a file")
-    return Redirect(word.text, word.start, word.end, append)
+    return Redirect(word.start, word.end, word.text, append)
 
 
 def read_end(scan: Scan, message: str, expected: str = "the end of the line") -> None:
@@ -133,7 +133,7 @@ def _read_pipe(scan: Scan) -> Pipe:
     if not command:
         _missing(scan, "a shell command is missing", "a shell command such as `jq .`")
     scan.take(TokenKind.WORD, end)
-    return Pipe(command, start, end)
+    return Pipe(start, end, command)
 
 
 def _skip_row_blanks(scan: Scan) -> None:

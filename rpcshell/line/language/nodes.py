@@ -20,11 +20,15 @@ _MOST_TAGS: Final = 4
 """Items of a list that may tell alternatives apart."""
 
 
-class Node(msgspec.Struct, frozen=True, gc=False):
-    """A value, or the place where one is missing: characters from `start` up to, not including, `end`."""
+class Stretch(msgspec.Struct, frozen=True, gc=False):
+    """Characters of a line, from `start` up to, not including, `end`."""
 
     start: int
     end: int
+
+
+class Node(Stretch, frozen=True, gc=False):
+    """A value, or the place where one is missing."""
 
 
 class MissingNode(Node, frozen=True, gc=False):
@@ -55,12 +59,10 @@ class WordNode(Node, frozen=True, gc=False):
     text: str
 
 
-class PathStep(msgspec.Struct, frozen=True, gc=False):
+class PathStep(Stretch, frozen=True, gc=False):
     """One step of a path into a variable: a key of an object or an index of an array, and its span."""
 
     key: str | int
-    start: int
-    end: int
 
 
 class VariableNode(Node, frozen=True, gc=False):
@@ -83,12 +85,10 @@ class ArrayNode(Node, frozen=True, gc=False):
     closed: bool
 
 
-class Member(msgspec.Struct, frozen=True, gc=False):
+class Member(Stretch, frozen=True, gc=False):
     """A key with its value; the span is that of the key as written, quotes included."""
 
     key: str
-    start: int
-    end: int
     value: Node
 
 
@@ -103,37 +103,29 @@ class Empty(msgspec.Struct, frozen=True, gc=False):
     """A line with nothing to run: blank, or only a comment."""
 
 
-class Word(msgspec.Struct, frozen=True, gc=False):
+class Word(Stretch, frozen=True, gc=False):
     """One word of a command, quotes and escapes resolved; `quoted` if any part of it was quoted."""
 
     text: str
-    start: int
-    end: int
     quoted: bool
 
 
-class Assignment(msgspec.Struct, frozen=True, gc=False):
+class Assignment(Stretch, frozen=True, gc=False):
     """`name =` in front of a call or a value; the span is that of the name."""
 
     name: str
-    start: int
-    end: int
 
 
-class Pipe(msgspec.Struct, frozen=True, gc=False):
+class Pipe(Stretch, frozen=True, gc=False):
     """`| command` at the end of a line: a shell command that gets the result. The span is that of the command."""
 
     command: str
-    start: int
-    end: int
 
 
-class Redirect(msgspec.Struct, frozen=True, gc=False):
+class Redirect(Stretch, frozen=True, gc=False):
     """`> path` or `>> path` at the end of a line. The span is that of the path as written."""
 
     path: str
-    start: int
-    end: int
     append: bool
 
 
@@ -163,12 +155,10 @@ class CommandLine(msgspec.Struct, frozen=True, gc=False):
         return find(self.name), self
 
 
-class CallLine(msgspec.Struct, frozen=True, gc=False):
+class CallLine(Stretch, frozen=True, gc=False):
     """`[name =] method [params]`, and where the result goes; the span is that of the method as it is written."""
 
     method: str
-    start: int
-    end: int
     params: Node | None
     form: Form
     assignment: Assignment | None = None

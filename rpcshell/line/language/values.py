@@ -52,7 +52,7 @@ class _Container:
         self.start = start
         self.closer = CLOSERS[opener]
         self.want = "value" if opener == "[" else "key"
-        self.key: tuple[str, int, int] | None = None
+        self.key: tuple[int, int, str] | None = None
         self.keys: set[str] = set()
         self.members: list[Member] = []
         self.items: list[Node] = []
@@ -163,7 +163,7 @@ class _Reader:
             return
         self.scan.problem(f"expected {top.expected}", start, end, top.expected)
         if top.key is None and top.closer != "]":
-            top.key = ("", start, start)
+            top.key = (start, start, "")
         top.want = "value"
 
     def _string(self, start: int, end: int, *, closed: bool) -> None:
@@ -206,7 +206,7 @@ class _Reader:
         if key in top.keys:
             repeated_key(self.scan, key, start, end)
         top.keys.add(key)
-        top.key = (key, start, end)
+        top.key = (start, end, key)
         top.want = "colon"
 
     def _word(self, word: str, start: int, end: int) -> None:

@@ -58,18 +58,18 @@ def _step(scan: Scan, found: re.Match[str]) -> PathStep | None:
         if not key:
             scan.problem("a key is missing after the dot", end, end, "a key", severity)
             return None
-        return PathStep(key, start + 1, end)
+        return PathStep(start + 1, end, key)
     if not found["closed"]:
         scan.problem("the index is not closed", end, end, "`]`", severity)
         return None
     if found["quoted"] is not None:
         first, last = found.span("quoted")
-        return PathStep(decode(scan, first, last, closed=True), first, last)
+        return PathStep(first, last, decode(scan, first, last, closed=True))
     first, last = found.span("index")
     if not re.fullmatch(_NUMBER, found["index"]):
         scan.problem("in brackets stands an index or a quoted key", first, last, '[0] or ["key"]')
         return None
-    return PathStep(int(found["index"]), first, last)
+    return PathStep(first, last, int(found["index"]))
 
 
 def read_template(scan: Scan, start: int, end: int, *, closed: bool) -> TemplateNode:
