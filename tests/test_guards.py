@@ -32,7 +32,7 @@ GUARDS = {
         "rpcshell.client.async_fleet_client.AsyncFleetClient._tell",
         "rpcshell.client.async_listening.AsyncHearing._answer",
         "rpcshell.client.async_listening.AsyncListeningConnection.exchange.deliver",
-        "rpcshell.client.dialects.registry._load",
+        "rpcshell.client.dialects.registry.load_dialect",
         "rpcshell.client.fleet_client.FleetClient._tell",
         "rpcshell.client.hearing.Hearing._answer_all",
     },

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError, Unexpected
-from rpcshell.shell.shell import Leave
+from rpcshell.shell.session import Leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from rpcshell.prompt.programs import find_pager
 from rpcshell.version import __version__
 from rpcshell.view.guide_page import guide_text
 from rpcshell.view.man_page import command_page, guide_manual
-from rpcshell.view.plain import is_terminal
+from rpcshell.view.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

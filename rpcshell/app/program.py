@@ -12,27 +12,21 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.app.guard import threads_told
+from rpcshell.app.options import plain_options
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import UnclearArguments
-from rpcshell.shell.connect import connect
 from rpcshell.shell.session import Session
-from rpcshell.shell.shell import Shell
-from rpcshell.view.plain import is_terminal
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rpcshell.app.options import Options
-    from rpcshell.app.script import ScriptOutput
     from rpcshell.servers.target_memory import TargetMemory
-    from rpcshell.shell.statements import Statement
 
 __all__ = ["run"]
-
-_BROKEN_PIPE: Final = 141
 
 _MOST_TOLD: Final = 20
 """Mistakes in a configuration that are told one by one."""
@@ -72,11 +66,8 @@ def _options(arguments: list[str]) -> Options | None:
         from rpcshell.app.shell_completion import completes_bench
 
         bench = bench or completes_bench(os.environ)
-    elif not bench:
-        from rpcshell.app.options import plain_options
-
-        if (options := plain_options(arguments)) is not None:
-            return options
+    elif not bench and (options := plain_options(arguments)) is not None:
+        return options
     if bench:
         from rpcshell.app.bench_arguments import read_bench_arguments
 
@@ -128,63 +119,18 @@ def _fail(error: ShellError) -> int:
 
 
 def _run_script(options: Options) -> int:
-    from rpcshell.app.options import load_commands
-    from rpcshell.app.script import OutputClosed, process_output, run_statements
+    from rpcshell.app.script import process_output, run_script
 
     settings = Settings(script=True, file=options.config.path)
     output = process_output(settings)
     _apply_settings(options, settings, output.error)
-    session = _session(options, settings)
-    session.on_note(output.note)
-    if output.at_terminal:
-        session.on_progress(output.progress)
-    try:
-        shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
-        _open(shell, options, output)
-        if options.bench is not None:
-            from rpcshell.lab.bench.conduct import conduct
-
-            conduct(shell, *options.bench)
-            return 0
-        if not options.lines and options.file is None and is_terminal(sys.stdin):
-            output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
-        return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
-    except OutputClosed:
-        return _BROKEN_PIPE
-    finally:
-        session.close()
-
-
-def _open(shell: Shell, options: Options, output: ScriptOutput) -> None:
-    if options.spawn is not None:
-        server = shell.session.spawn(options.spawn)
-        if server.kept:
-            output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
-    elif options.target is not None:
-        connect(shell, options.target)
+    return run_script(_session(options, settings), output, options)
 
 
 def _memory() -> TargetMemory:
     from rpcshell.servers.target_memory import TargetMemory
 
     return TargetMemory(state_folder)
-
-
-def _statements(options: Options) -> Iterator[Statement]:
-    from rpcshell.shell.statements import Statement, read_statements
-
-    if options.lines:
-        yield from map(Statement, options.lines)
-        return
-    name = "stdin" if options.file is None else str(options.file)
-    try:
-        if options.file is not None:
-            with options.file.open("rb") as lines:
-                yield from read_statements(lines, name)
-        elif sys.stdin is not None:
-            yield from read_statements(sys.stdin.buffer, name)
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _fill_stdout() -> None:
@@ -209,6 +155,8 @@ def _settle_streams() -> None:
 
 
 def _run_prompt(options: Options) -> int:
+    # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
+    gc.disable()
     from rpcshell.app.repl import run_repl
 
     notes: list[str] = []

@@ -9,16 +9,20 @@ import contextlib
 import gc
 import signal
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
 from rpcshell.app.options import load_commands
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected
 from rpcshell.line.reply_values import ReplyValues
+from rpcshell.prompt.context import LineContext
+from rpcshell.prompt.programs import keys_kept
+from rpcshell.prompt.session import Prompt
 from rpcshell.shell.config import Config
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
-from rpcshell.shell.shell import Leave, Shell
+from rpcshell.shell.session import Leave
 from rpcshell.version import __version__
 
 if TYPE_CHECKING:
@@ -26,10 +30,11 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import Target
     from rpcshell.line.catalog import Catalog
-    from rpcshell.prompt.session import Prompt
+    from rpcshell.prompt.screen import Screen
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.call import Call
     from rpcshell.shell.session import Session
+    from rpcshell.shell.shell import Shell
     from rpcshell.shell.unasked import Unasked
 
 __all__ = ["Terminated", "run_repl"]
@@ -58,7 +63,7 @@ def run_repl(
     aliases: dict[str, str] | None = None,
     config: Config = Config(),  # noqa: B008 - it is immutable
     notes: Sequence[str] = (),
-    make_prompt: Callable[..., Prompt] | None = None,
+    make_prompt: Callable[..., Prompt] = Prompt,
     debug: bool = False,
 ) -> int:
     """Run the shell at a terminal until it is left.
@@ -66,25 +71,18 @@ def run_repl(
     The session has no target at first, and is closed at the end. The exit code is 0, or 128 and the number of the
     signal that ended the shell. With `debug` an unexpected error comes with its traceback.
     """
-    # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
-    gc.disable()
-    from rpcshell.prompt.programs import keys_kept
-
-    if make_prompt is None:
-        from rpcshell.prompt.session import Prompt
-
-        make_prompt = Prompt
     shell, prompt = _put_together(session, {} if aliases is None else aliases, config, make_prompt)
+    screen = prompt.screen
     for note in notes:
-        shell.output.note(note)
+        screen.note(note)
     try:
-        with keys_kept(), _endings_raised(prompt), threads_told(lambda error: _note(shell, error), debug=debug):
+        with keys_kept(), _endings_raised(prompt), threads_told(lambda error: _note(screen, error), debug=debug):
             try:
-                _begin(shell, target, spawn, debug=debug)
+                _begin(session, shell, screen, target, spawn, debug=debug)
                 _loop(shell, prompt, debug=debug)
             finally:
-                shell.close()
-            _close(shell)
+                shell().close()
+            _close(session, screen)
     except Terminated as end:
         session.close(at_once=True)
         return 128 + end.number
@@ -101,24 +99,41 @@ def run_repl(
 
 def _put_together(
     session: Session, aliases: dict[str, str], config: Config, make_prompt: Callable[..., Prompt]
-) -> tuple[Shell, Prompt]:
-    """Make a shell that reads its lines from a prompt, and have both hear what the session tells."""
-    from rpcshell.prompt.context import LineContext
-
-    shell: Shell
+) -> tuple[Callable[[], Shell], Prompt]:
+    """Make a prompt that hears what the session tells, and what makes the shell that reads its lines from it."""
     variables, reply_values = Variables(), ReplyValues()
-
-    def workers() -> list[tuple[str, str]]:
-        return shell.supervisor.workers()
 
     def remember(_shell: Shell, call: Call) -> None:
         if call.outcome == "ok":
             reply_values.remember(call.method, call.result)
 
+    commands = cache(load_commands)
+
+    @cache
+    def shell() -> Shell:
+        # The first prompt comes up without the language.
+        from rpcshell.shell.shell import Shell
+
+        return Shell(
+            session,
+            prompt.screen,
+            commands,
+            interactive=True,
+            settings=session.settings,
+            aliases=aliases,
+            variables=variables,
+            compose=prompt.compose,
+            lines=prompt.lines,
+            listeners=[remember],
+        )
+
+    def workers() -> list[tuple[str, str]]:
+        return shell().supervisor.workers()
+
     prompt = make_prompt(
         LineContext(
             session,
-            lambda: shell.commands,
+            commands,
             workers=workers,
             variables=variables,
             aliases=aliases,
@@ -129,18 +144,6 @@ def _put_together(
         on_ready=_collect_again,
     )
     screen = prompt.screen
-    shell = Shell(
-        session,
-        screen,
-        load_commands,
-        interactive=True,
-        settings=session.settings,
-        aliases=aliases,
-        variables=variables,
-        compose=prompt.compose,
-        lines=prompt.lines,
-        listeners=[remember],
-    )
     session.on_change(_follower(session, aliases, screen.note, prompt.hear_questions))
     session.on_note(screen.note)
     session.on_progress(screen.progress)
@@ -193,32 +196,40 @@ def _collect_again() -> None:
     gc.enable()
 
 
-def _note(shell: Shell, error: Unexpected) -> None:
+def _note(screen: Screen, error: Unexpected) -> None:
     """Tell of an error elsewhere without spoiling what is being typed."""
     for line in [str(error), *error.traceback.splitlines()]:
-        shell.output.note(line)
+        screen.note(line)
 
 
-def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None, *, debug: bool) -> None:
+def _begin(
+    session: Session,
+    shell: Callable[[], Shell],
+    screen: Screen,
+    target: Target | str | None,
+    spawn: SpawnOptions | None,
+    *,
+    debug: bool,
+) -> None:
     """Say what to type first, and get to the server that was asked for; without it the prompt comes all the same."""
     about = f"rpcshell {__version__}"
     if target is None and spawn is None:
-        shell.output.note(f"{about} · :spawn 10 starts a server, :connect HOST:PORT joins one, :help")
+        screen.note(f"{about} · :spawn 10 starts a server, :connect HOST:PORT joins one, :help")
         return
-    shell.output.note(f"{about} · Tab completes, :methods lists, :help says more")
+    screen.note(f"{about} · Tab completes, :methods lists, :help says more")
     try:
         with foreseen(debug=debug):
             if spawn is not None:
-                from rpcshell.commands.server import start_server
+                from rpcshell.shell.own_server import start_server
 
-                start_server(shell, spawn)
+                start_server(session, screen, spawn)
             elif target is not None:
-                connect(shell, target)
+                connect(session, shell, target)
     except ShellError as error:
-        shell.output.error(error)
+        screen.error(error)
 
 
-def _loop(shell: Shell, prompt: Prompt, *, debug: bool) -> None:
+def _loop(shell: Callable[[], Shell], prompt: Prompt, *, debug: bool) -> None:
     going = True
     while going:
         try:
@@ -227,11 +238,11 @@ def _loop(shell: Shell, prompt: Prompt, *, debug: bool) -> None:
             # Pressed again while that is told, it has been told.
             with contextlib.suppress(KeyboardInterrupt):
                 # What was being shown ends where it is.
-                shell.output.text("")
-                shell.output.error(Cancelled("cancelled"))
+                prompt.screen.text("")
+                prompt.screen.error(Cancelled("cancelled"))
 
 
-def _step(shell: Shell, prompt: Prompt, *, debug: bool) -> bool:
+def _step(shell: Callable[[], Shell], prompt: Prompt, *, debug: bool) -> bool:
     """Read and run one line; false if it was the last."""
     try:
         with foreseen(EOFError, debug=debug), _short_collections():
@@ -241,11 +252,11 @@ def _step(shell: Shell, prompt: Prompt, *, debug: bool) -> bool:
     except Unexpected as error:
         if not prompt.leave_help_out():
             raise
-        shell.output.error(error)
+        prompt.screen.error(error)
         return True
     try:
         if text.strip():
-            _run(shell, text, debug=debug)
+            _run(shell(), text, debug=debug)
     except Leave:
         return False
     return True
@@ -253,13 +264,11 @@ def _step(shell: Shell, prompt: Prompt, *, debug: bool) -> bool:
 
 def _run(shell: Shell, text: str, *, debug: bool) -> None:
     """Run what was typed or pasted; of several lines those before the first error."""
-    from rpcshell.line.language import parse, statements
-
     number = 0
     parts: tuple[str, ...] = ()
     try:
         with foreseen(debug=debug):
-            parts = statements(parse(text), shell.may_begin_line)
+            parts = shell.statements(text)
             for number, part in enumerate(parts, 1):  # noqa: B007  (read when one fails)
                 shell.execute(part)
     except ShellError as error:
@@ -278,21 +287,20 @@ def _last_row(text: str, parts: Sequence[str]) -> int:
     return text.count("\n", 0, end) + 1
 
 
-def _close(shell: Shell) -> None:
-    from rpcshell.shell.elapsed import told_while
-    from rpcshell.shell.leaving import leaving
+def _close(session: Session, screen: Screen) -> None:
+    from rpcshell.shell.leaving import told_while_leaving
 
-    server = shell.session.server
+    server = session.server
     try:
         if server is not None and server.poll() is None:
             if server.kept:
-                shell.output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+                screen.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
             else:
-                shell.output.note("stopping the server; Ctrl-C hurries it")
-        with told_while(leaving(shell.session), shell.output.progress):
-            shell.session.close()
+                screen.note("stopping the server; Ctrl-C hurries it")
+        with told_while_leaving(session, screen.progress):
+            session.close()
     except KeyboardInterrupt:
-        shell.session.close(at_once=True)
+        session.close(at_once=True)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import threading
 from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.app.guard import foreseen
+from rpcshell.app.options import load_commands
 from rpcshell.client.errors import (
     CallError,
     Cancelled,
@@ -22,21 +23,28 @@ from rpcshell.client.errors import (
     Unexpected,
     UsageError,
 )
+from rpcshell.line.masking import mask_value
+from rpcshell.shell.connect import connect
 from rpcshell.shell.output import Output
-from rpcshell.shell.shell import Leave
+from rpcshell.shell.session import Leave
+from rpcshell.shell.shell import Shell
+from rpcshell.shell.statements import Statement, read_statements
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, plain_text
 from rpcshell.view.settings import Settings
+from rpcshell.view.terminal import columns_of_terminal, is_terminal
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from rpcshell.app.options import Options
     from rpcshell.shell.call import Call
-    from rpcshell.shell.shell import Shell
-    from rpcshell.shell.statements import Statement
+    from rpcshell.shell.session import Session
 
 __all__ = ["OutputClosed", "ScriptOutput", "process_output", "run_statements"]
+
+_BROKEN_PIPE: Final = 141
 
 _LINE_AGAIN: Final = "\r\x1b[K"
 """Has a terminal write over its line (ECMA-48, EL)."""
@@ -83,7 +91,7 @@ class ScriptOutput(Output):
         """Write a value as a result is written; its name is for people."""
         width = None
         if self.settings.format in {"table", "raw"} and self._stdout.isatty():
-            width = _columns()
+            width = columns_of_terminal()
         self._write(plain_text(value, self.settings, indented=False, width=width))
 
     def timing(self, call: Call | CallError) -> None:
@@ -99,7 +107,7 @@ class ScriptOutput(Output):
         if self._stderr is None or not (self._has_progress or (text and self.at_terminal)):
             return
         with self._writing, contextlib.suppress(OSError):
-            shown = cut(visible(text), _columns() - 1)
+            shown = cut(visible(text), columns_of_terminal() - 1)
             self._has_progress = bool(shown)
             self._stderr.write(_LINE_AGAIN + shown)
             self._stderr.flush()
@@ -151,12 +159,6 @@ class ScriptOutput(Output):
                 self._stderr.flush()
 
 
-def _columns() -> int:
-    import shutil  # which brings what packs files
-
-    return shutil.get_terminal_size().columns
-
-
 def _data(error: CallError) -> str:
     if error.data is None or error.data == error.message:
         return ""
@@ -164,8 +166,6 @@ def _data(error: CallError) -> str:
         # Near names that the message has.
         case {"suggestions": list(names), **rest} if not rest and all(str(name) in error.message for name in names):
             return ""
-    from rpcshell.line.masking import mask_value
-
     return f" (data: {compact(mask_value(error.data))})"
 
 
@@ -180,6 +180,57 @@ def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
         return where
     name, _, line = place.rpartition(":")
     return f"{name}:{int(line) + row}:{column}"
+
+
+def run_script(session: Session, output: ScriptOutput, options: Options) -> int:
+    """Run what the options say, close the session, and return the exit code.
+
+    Raises:
+        ShellError: There is no connection, or no server, or the script cannot be read.
+    """
+    session.on_note(output.note)
+    if output.at_terminal:
+        session.on_progress(output.progress)
+    try:
+        aliases = dict(options.config.aliases)
+        shell = Shell(session, output, load_commands, settings=output.settings, aliases=aliases)
+        _open(shell, options, output)
+        if options.bench is not None:
+            from rpcshell.lab.bench.conduct import conduct
+
+            conduct(shell, *options.bench)
+            return 0
+        if not options.lines and options.file is None and is_terminal(sys.stdin):
+            output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
+        return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
+    except OutputClosed:
+        return _BROKEN_PIPE
+    finally:
+        session.close()
+
+
+def _open(shell: Shell, options: Options, output: ScriptOutput) -> None:
+    if options.spawn is not None:
+        server = shell.session.spawn(options.spawn)
+        if server.kept:
+            output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+    elif options.target is not None:
+        connect(shell.session, lambda: shell, options.target)
+
+
+def _statements(options: Options) -> Iterator[Statement]:
+    if options.lines:
+        yield from map(Statement, options.lines)
+        return
+    name = "stdin" if options.file is None else str(options.file)
+    try:
+        if options.file is not None:
+            with options.file.open("rb") as lines:
+                yield from read_statements(lines, name)
+        elif sys.stdin is not None:
+            yield from read_statements(sys.stdin.buffer, name)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
 def run_statements(
@@ -209,6 +260,4 @@ def _rows(shell: Shell, statement: Statement) -> tuple[str, ...]:
     """What to run for a statement: a line of the command line may have several rows, as a paste has."""
     if statement.place or "\n" not in statement.text:
         return (statement.text,)
-    from rpcshell.line.language import parse, statements
-
-    return statements(parse(statement.text), shell.may_begin_line)
+    return shell.statements(statement.text)

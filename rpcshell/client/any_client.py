@@ -7,7 +7,7 @@ from types import EllipsisType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakSet
 
-from rpcshell.client.dialect_names import dialect_name
+from rpcshell.client.dialect_names import dialect_name, is_dialect
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.exchange import Requester
@@ -87,7 +87,7 @@ class AnyClient:
         self.listens = self.absent_params = self.one_call = False
         self._pipelined = True
         if target.dialect or dialect is not None:
-            from rpcshell.client.dialects.registry import dialect_factory, is_dialect
+            from rpcshell.client.dialects.registry import dialect_factory
 
             if target.dialect and dialect is not None and is_dialect(dialect_name(target.dialect)):
                 raise UsageError(f"{target} names a dialect, and one is given", hint="leave out the one or the other")

@@ -12,13 +12,17 @@ import socket
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
 from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
-from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
-from rpcshell.client.dialects.registry import recognisers
+from rpcshell.client.dialect_names import OWN, in_other_packages
+from rpcshell.client.dialects.envelope import Envelope
+from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
+from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess, NativeSigns
+from rpcshell.client.dialects.registry import load_dialect
 from rpcshell.client.dialling import dial, hear_out
 from rpcshell.client.errors import ConnectionFailed, UsageError
 from rpcshell.client.opening import as_target
@@ -27,9 +31,10 @@ from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarg
 from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from rpcshell.client.dialects import DialectFactory
+    from rpcshell.client.dialects.recognition import Recogniser
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
 
@@ -119,6 +124,21 @@ def find_out(
         tuple(detection.attempts),
         listener if outcome == "silent" else program,
     )
+
+
+def recognisers(dialects: Mapping[str, DialectFactory] = MappingProxyType({})) -> Iterator[Recogniser]:
+    """What tells each dialect by a server's first bytes; some have no such thing, and some cannot be loaded."""
+    yield NativeSigns()
+    if dialects:
+        yield from (EnvelopeSigns(name, one) for name, one in dialects.items() if isinstance(one, Envelope))
+    for name in dict.fromkeys((*OWN, *in_other_packages())):
+        if name == NATIVE:
+            continue
+        with contextlib.suppress(UsageError):
+            dialect = load_dialect(name)
+            # What a base class recognises is that one's business.
+            if "recognises" in vars(dialect) if isinstance(dialect, type) else hasattr(dialect, "recognises"):
+                yield dialect
 
 
 def _spoken_at(target: Target, detection: Detection) -> Target | None:
@@ -238,8 +258,6 @@ def _url(target: Target) -> HttpTarget:
 
 def _request(target: HttpTarget, body: bytes) -> bytes:
     """A request of HTTP (RFC 9112) for which the server closes the connection: a POST, or without a body a GET."""
-    from urllib.parse import urlsplit
-
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     about = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}

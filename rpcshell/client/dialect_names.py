@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from rpcshell.client.errors import UsageError
 
 SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
 KINDS = ("unix", "exec")
 _NOT_DIALECTS = (*KINDS, "tcp", "tls", "http", "https", "localhost")
 NATIVE = "native"
 NATIVE_FRAMING = "u32le"
+OWN: Final = {
+    "native": "native:Native",
+    "acp": "acp:Acp",
+    "dap": "dap:Dap",
+    "jsonrpc": "jsonrpc:JsonRpc",
+    "jsonrpc1": "jsonrpc:JsonRpc1",
+    "lsp": "lsp:Lsp",
+    "mcp": "mcp.dialect:Mcp",
+    "qmp": "qmp:Qmp",
+    "mpv": "mpv:Mpv",
+    "qga": "qga:GuestAgent",
+    "ovsdb": "ovsdb:Ovsdb",
+    "kodi": "kodi:Kodi",
+    "varlink": "varlink:Varlink",
+}
+"""Modules and classes of the dialects that are here, by name."""
+
+ENTRY_POINTS: Final = "rpcshell.dialects"
+"""The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
 
 
 def names_dialect(text: str, dialects: Container[str] = ()) -> bool:
@@ -50,15 +70,30 @@ def is_framing(name: str) -> bool:
     return name in FRAMINGS
 
 
+def is_own(name: str) -> bool:
+    """Whether a dialect of that name is here."""
+    return name in OWN
+
+
+def is_dialect(name: str, *, other_packages: bool = True) -> bool:
+    """Whether there is a dialect of that name, here or in other packages."""
+    return name in OWN or (other_packages and name in in_other_packages())
+
+
+def in_other_packages() -> dict[str, Any]:
+    """The dialects that other packages offer, by name, not loaded yet."""
+    # Reading what is installed takes longer than a call: only a name that is not ours pays for it.
+    from importlib.metadata import entry_points
+
+    return {found.name: found for found in entry_points(group=ENTRY_POINTS)}
+
+
 def stands_for_dialect(name: str, rest: str, dialects: Container[str] = ()) -> bool:
     """Whether what stands before a colon names a dialect; what stands before a port alone is first of all a host."""
-    from rpcshell.client.dialects.registry import is_dialect
-
     return name in dialects or is_dialect(name, other_packages=not rest.isdecimal())
 
 
-def unknown_dialect(name: str, dialects: Iterable[str]) -> UsageError:
-    """The error for a name that no dialect has."""
-    from rpcshell.client.dialects.registry import unknown_dialect as unknown
-
-    return unknown(name, dialects)
+def unknown_dialect(name: str, dialects: Iterable[str] = ()) -> UsageError:
+    """What to tell of a dialect that there is not."""
+    known = ", ".join(sorted({*OWN, *dialects, *in_other_packages()}))
+    return UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")

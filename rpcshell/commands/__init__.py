@@ -3,6 +3,24 @@
 A new command is a function of one of these modules with the decorator `command`.
 """
 
+from rpcshell.commands import (
+    drills,
+    each,
+    events,
+    guide,
+    history,
+    lines,
+    logs,
+    lsp,
+    methods,
+    repeat,
+    server,
+    settings,
+    stats,
+    top,
+    why,
+)
+from rpcshell.commands.export import command as export
 from rpcshell.commands.groups import GROUPS
 from rpcshell.shell.command import Command, CommandRegistry
 
@@ -11,25 +29,6 @@ __all__ = ["Command", "CommandRegistry", "load_commands"]
 
 def load_commands() -> CommandRegistry:
     """All commands, in the order in which help lists them."""
-    from rpcshell.commands import (
-        drills,
-        each,
-        events,
-        guide,
-        history,
-        lines,
-        logs,
-        lsp,
-        methods,
-        repeat,
-        server,
-        settings,
-        stats,
-        top,
-        why,
-    )
-    from rpcshell.commands.export import command as export
-
     modules = (
         server,  # spawn stop workers servers connect disconnect
         methods,  # methods doc

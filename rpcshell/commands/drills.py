@@ -17,7 +17,6 @@ from rpcshell.shell.command import WORKER, command, worker_number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.lab.drills.drill import Drill
     from rpcshell.shell.shell import Shell
 
 _KINDS = ("kill", "freeze", "hold", "slow", "flood")
@@ -74,10 +73,10 @@ def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., Non
     return decorate
 
 
-def _drill(shell: Shell, name: str, call: str | None, **what: Any) -> Drill:
-    from rpcshell.lab.drills.drill import Drill
+def _perform(shell: Shell, name: str, call: str | None, *details: object, **harm: Any) -> None:
+    from rpcshell.lab.drills.performing import perform
 
-    return Drill(shell, name, call, **what)
+    perform(shell, name, call, *details, **harm)
 
 
 @command("drill", group=BREAK_IT, examples=(":drill", ":drill kill 3", ":drill hold 10"))
@@ -110,10 +109,8 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
     which calls were lost. A few clients keep calling meanwhile.
     """
     number = worker_number(worker)
-    from rpcshell.lab.drills import workers
-
-    with _drill(shell, "kill", call, worker=number, harm=f"send SIG{signal} to worker {number}", consent=yes) as drill:
-        workers.kill(drill, number, signal)
+    harm = f"send SIG{signal} to worker {number}"
+    _perform(shell, "kill", call, number, signal, worker=number, harm=harm, consent=yes)
 
 
 @command("drill freeze", group=BREAK_IT, former=("freeze",), examples=(":drill freeze 2 3", ":drill freeze 1 0.5"))
@@ -127,10 +124,7 @@ def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: 
     when the shell is gone: the server itself sees to that.
     """
     number = worker_number(worker)
-    from rpcshell.lab.drills import workers
-
-    with _drill(shell, "freeze", call, worker=number, harm=f"freeze worker {number}", consent=yes) as drill:
-        workers.freeze(drill, number, seconds)
+    _perform(shell, "freeze", call, number, seconds, worker=number, harm=f"freeze worker {number}", consent=yes)
 
 
 @command("reload", group=RUN_A_SERVER, examples=(":reload",))
@@ -140,11 +134,8 @@ def reload(shell: Shell, *, call: str | None) -> None:
 
     The new ones import the app as it is now. If it cannot be imported, the old ones stay.
     """
-    from rpcshell.lab.drills import workers
-
     try:
-        with _drill(shell, "reload", call) as drill:
-            workers.reload(drill)
+        _perform(shell, "reload", call)
     finally:
         # What is new is to be offered before it is called.
         shell.session.refresh()
@@ -158,10 +149,7 @@ def scale(shell: Shell, *, workers: int, call: str | None) -> None:
 
     Where there shall be fewer, the oldest idle ones leave first, after answering what has arrived.
     """
-    from rpcshell.lab.drills import workers as drills
-
-    with _drill(shell, "scale", call) as drill:
-        drills.scale(drill, workers)
+    _perform(shell, "scale", call, workers)
 
 
 @command("drill hold", group=BREAK_IT, former=("hold",), examples=(":drill hold 10", ":drill hold 20 -d 3"))
@@ -176,10 +164,7 @@ def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, ye
     A worker of the sync model serves one connection at a time, so that idle ones starve others; after
     --reclaim-idle (5 s) the server has them go. The other models do so once --max-connections are open.
     """
-    from rpcshell.lab.drills.starving import hold as run
-
-    with _drill(shell, "hold", call, harm=f"hold {connections} idle connections", consent=yes) as drill:
-        run(drill, connections, seconds)
+    _perform(shell, "hold", call, connections, seconds, harm=f"hold {connections} idle connections", consent=yes)
 
 
 @command("drill slow", group=BREAK_IT, former=("slow",), examples=(":drill slow 10", ":drill slow -n 20 100 -d 5"))
@@ -195,10 +180,7 @@ def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, 
     The timeline shows what the server does about it, and whether others go on. Where a request takes longer to arrive
     than --read-timeout (30 s) its sender is dropped. It stops once all are.
     """
-    from rpcshell.lab.drills.starving import slow as run
-
-    with _drill(shell, "slow", call, harm="send it requests slowly", consent=yes) as drill:
-        run(drill, connections or min(len(drill.before.workers), 500), rate, seconds)
+    _perform(shell, "slow", call, connections, rate, seconds, harm="send it requests slowly", consent=yes)
 
 
 @command(
@@ -217,7 +199,4 @@ def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, y
 
     Each connection has eight calls on their way. It stops by itself: after its seconds, 30 at most, or 256 MiB.
     """
-    from rpcshell.lab.drills.flood import flood as run
-
-    with _drill(shell, "flood", call, harm=f"flood it from {connections} connections", consent=yes) as drill:
-        run(drill, connections, seconds)
+    _perform(shell, "flood", call, connections, seconds, harm=f"flood it from {connections} connections", consent=yes)

@@ -9,15 +9,18 @@ import msgspec
 from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
 from rpcshell.servers.directory import servers_at
 from rpcshell.servers.standstill import stands_still, stopped_at
-from rpcshell.shell.fleet import short_name, state_text
+from rpcshell.shell.address_book import short_name
+from rpcshell.shell.fleet import state_text
+from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import call_time, count_of, letter, plural
+from rpcshell.view.units import brief_rate, call_time, count_of, letter, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
+    from rpcshell.lab.top.fleet_feed import InstanceLine
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell
 
@@ -45,6 +48,13 @@ def fleet_line(shell: Shell, instances: Sequence[InstanceState]) -> str:
     name = "" if target is None else short_name(shell.session.name, target)
     ready = sum(not instance.ejected for instance in instances)
     return f"{name}: {count_of(len(instances), 'instance')}, {ready} ready"
+
+
+def fleet_title(shell: Shell, lines: Sequence[InstanceLine]) -> str:
+    """What is said of all instances, in a line."""
+    rates = [line.rates.calls for line in lines if line.rates is not None]
+    rate = f" · {brief_rate(sum(rates))} calls/s" if rates else ""
+    return visible(f"{fleet_line(shell, [line.state for line in lines])}{rate}")
 
 
 def instances_as_json(shell: Shell, fleet: Fleet) -> list[dict[str, Any]]:

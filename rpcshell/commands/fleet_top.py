@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rpcshell.commands.fleet import fleet_line
+from rpcshell.commands.fleet import fleet_title
 from rpcshell.lab.top.fleet_feed import PERIOD, FleetFeed
 from rpcshell.lab.top.instance_table import SPARE, instance_row
 from rpcshell.view.escape import visible
-from rpcshell.view.units import brief_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,13 +40,6 @@ def _looks(feed: FleetFeed, fleet: Fleet) -> Iterator[list[InstanceLine]]:
     while True:
         yield feed.look(fleet.instances)
         time.sleep(PERIOD)
-
-
-def fleet_title(shell: Shell, lines: Sequence[InstanceLine]) -> str:
-    """What is said of all instances, in a line."""
-    rates = [line.rates.calls for line in lines if line.rates is not None]
-    rate = f" · {brief_rate(sum(rates))} calls/s" if rates else ""
-    return visible(f"{fleet_line(shell, [line.state for line in lines])}{rate}")
 
 
 def _problems(lines: Sequence[InstanceLine]) -> Iterator[str]:

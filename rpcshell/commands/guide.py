@@ -19,11 +19,11 @@ from rpcshell.guides import GUIDES, read_guide_here
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.shell.discovery import introduction
-from rpcshell.shell.shell import Leave
+from rpcshell.shell.session import Leave
 from rpcshell.version import __version__
 from rpcshell.view.escape import visible
 from rpcshell.view.guide_page import guide_page
-from rpcshell.view.plain import is_terminal
+from rpcshell.view.terminal import is_terminal
 
 if TYPE_CHECKING:
     from rpcshell.shell.command import Command

@@ -14,25 +14,26 @@ from msgspec.structs import replace
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import NotConnected, ShellError, UsageError
 from rpcshell.client.target import ChildTarget, Target, TlsFiles
+from rpcshell.commands.fleet import instances_as_json, show_instances, show_workers
 from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
 from rpcshell.servers.directory import LocalServer, SilentServer, ask_local_servers, is_on_this_machine
 from rpcshell.servers.spawn import SpawnOptions
+from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters
 from rpcshell.shell.command import TARGET, KindOfWord, command
-from rpcshell.shell.connect import connect as connect_shell
+from rpcshell.shell.connect import connect as connect_session
 from rpcshell.shell.discovery import introduction
-from rpcshell.shell.elapsed import elapsed_text, told_while
-from rpcshell.shell.leaving import leaving
+from rpcshell.shell.leaving import told_while_leaving
+from rpcshell.shell.own_server import described_server, start_server
+from rpcshell.shell.supervisor import require_yes
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import count_of, duration, in_seconds
+from rpcshell.view.units import count_of, duration
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from rpcshell.servers.spawn import SpawnedServer
-    from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
@@ -91,7 +92,7 @@ def spawn(
     """
     running = shell.session.server
     if running is not None and running.poll() is None:
-        raise UsageError(f"a server is running already: {_described(running)}", hint=":stop ends it")
+        raise UsageError(f"a server is running already: {described_server(running)}", hint=":stop ends it")
     if workers is not None and not workers.isdecimal():
         if app is not None:
             raise UsageError(f"N is a number of workers, not {workers!r}", hint=":spawn 10 calc.py")
@@ -99,7 +100,7 @@ def spawn(
     count = int(workers) if workers else None
     given = {f"--{name.replace('_', '-')}": value for name, value in passed_on.items() if value is not None}
     extra = (*(("--preload",) if preload else ()), *itertools.chain.from_iterable(given.items()))
-    start_server(shell, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep, extra))
+    start_server(shell.session, shell.output, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep, extra))
 
 
 @command("stop", group=RUN_A_SERVER)
@@ -113,41 +114,13 @@ def stop(shell: Shell, *, yes: bool) -> None:
     server, target = session.server, session.target
     if server is None:
         raise UsageError("no server was spawned here", hint=":spawn 10 starts one")
-    named = f"{_described(server)}, pid {server.pid}"
+    named = f"{described_server(server)}, pid {server.pid}"
     if not yes and target is not None and str(target) not in server.addresses:
-        from rpcshell.shell.supervisor import require_yes
-
         ask = shell.output.text if shell.interactive else None
         require_yes(f"the prompt is at {target}, which was not started by this shell", f"stop {named}", ask=ask)
-    with told_while(leaving(session), shell.output.progress):
+    with told_while_leaving(session, shell.output.progress):
         session.stop()
     shell.output.note(f"stopped: {named}")
-
-
-def start_server(shell: Shell, options: SpawnOptions) -> None:
-    """Start a server, connect to it and say where it is, and how to get back to where the prompt was.
-
-    Raises:
-        ShellError: it did not start.
-    """
-    former = _elsewhere(shell.session)
-    began = time.monotonic()
-    with told_while(elapsed_text("starting the server"), shell.output.progress):
-        server = shell.session.spawn(options)
-    shell.output.text(f"{_described(server)} in {in_seconds(time.monotonic() - began)}")
-    if former is not None:
-        shell.output.note(f"it is a server of rpcshell's own; {former} was left, and :connect {former} goes back")
-
-
-def _elsewhere(session: Session) -> str | None:
-    """What the target is called, unless it is a server that was spawned here."""
-    spawned, target = session.server, session.target
-    here = target is None or (spawned is not None and str(target) in spawned.addresses)
-    return None if here or session.name is None else visible(session.name)
-
-
-def _described(server: SpawnedServer) -> str:
-    return f"{count_of(server.workers, 'worker')} ({visible(server.model)}) on {visible(', '.join(server.addresses))}"
 
 
 @command("workers", group=LOOK)
@@ -159,8 +132,6 @@ def workers(shell: Shell) -> None:
     whose process is stopped or whose loop is blocked.
     """
     if shell.session.fleet is not None:
-        from rpcshell.commands.fleet import show_workers
-
         show_workers(shell, shell.session.fleet)
         return
     with shell.supervisor.control() as control:
@@ -183,8 +154,6 @@ def servers(shell: Shell) -> None:
     found = [by_pid[pid] for pid in sorted(by_pid)]
     silent = [one.pid for one in told if isinstance(one, SilentServer)]
     if fleet is not None:
-        from rpcshell.commands.fleet import instances_as_json, show_instances
-
         if shell.for_programs:
             own = [msgspec.to_builtins(server) for server in found]
             shell.output.value("", {"instances": instances_as_json(shell, fleet), "servers": own})
@@ -218,8 +187,6 @@ def servers(shell: Shell) -> None:
 
 def _tell_of_mute(shell: Shell, silent: Sequence[int]) -> bool:
     """Name the servers that cannot tell what they are, and say whether there are such."""
-    from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters
-
     stopped = list(stopped_arbiters())
     for pid in stopped:
         shell.output.note(f"a server {stands_still(pid)}; {go_on(pid)}")
@@ -271,9 +238,8 @@ def connect(
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
-    connect_shell(
-        shell, _target_of(target, shell.session.book.dialects), plain=plain or None, probe_again=refresh, tls=tls
-    )
+    found = _target_of(target, shell.session.book.dialects)
+    connect_session(shell.session, lambda: shell, found, plain=plain or None, probe_again=refresh, tls=tls)
     name, where = shell.session.name, shell.session.target
     named = f"connected to {where if name == str(where) else f'{name} ({where})'}"
     shell.output.note(" · ".join([named, *_what_is_known(shell)]))

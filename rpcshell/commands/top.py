@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import UsageError
+from rpcshell.commands.fleet import fleet_title
 from rpcshell.commands.groups import LOOK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
+from rpcshell.lab.top.feed import PERIOD, Tracker
 from rpcshell.shell.command import command
 from rpcshell.view.table import Figure
 from rpcshell.view.units import brief_rate
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell
 
 _PATIENCE: Final = 2.0
@@ -41,14 +44,12 @@ def top(shell: Shell, *, count: int | None) -> None:
     and of those whose metrics the registry knows, as it does of servers with --metrics.
     """
     if (fleet := shell.session.fleet) is not None:
-        from rpcshell.commands.fleet_top import fleet_title, print_fleet
-
-        if count is not None:
-            print_fleet(shell, fleet, count)
+        if count is None:
+            _draw(shell, fleet)
             return
-        from rpcshell.lab.top.screen import run_fleet_top
+        from rpcshell.commands.fleet_top import print_fleet
 
-        _draw(shell, partial(run_fleet_top, lambda: fleet.instances, partial(fleet_title, shell)))
+        print_fleet(shell, fleet, count)
         return
     if count is not None:
         _print(shell, count)
@@ -57,17 +58,22 @@ def top(shell: Shell, *, count: int | None) -> None:
     # What is wrong from the start is an error like any other.
     with shell.supervisor.control() as control:
         control.status()
-    from rpcshell.lab.top.screen import run_top
-
-    name = shell.session.name or str(shell.session.target)
-    _draw(shell, partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name))
+    _draw(shell)
     # The server may have been reloaded by a key there.
     shell.session.refresh()
 
 
-def _draw(shell: Shell, run: Callable[..., None]) -> None:
-    """Have the terminal drawn on until that is left."""
+def _draw(shell: Shell, fleet: Fleet | None = None) -> None:
+    """Draw the instances of a fleet, or else the server's workers, on the terminal until that is left."""
     lent = _terminal(shell)
+    from rpcshell.lab.top.screen import run_fleet_top, run_top
+
+    run: Callable[..., None]
+    if fleet is not None:
+        run = partial(run_fleet_top, lambda: fleet.instances, partial(fleet_title, shell))
+    else:
+        name = shell.session.name or str(shell.session.target)
+        run = partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name)
     if lent is None:
         run(theme=shell.settings.theme)
         return
@@ -95,8 +101,6 @@ def _require_terminal(shell: Shell) -> None:
 
 def _print(shell: Shell, count: int) -> None:
     """Show tables, and Ctrl-C ends that."""
-    from rpcshell.lab.top.feed import PERIOD, Tracker
-
     tracker = Tracker()
     never = threading.Event()
     with shell.supervisor.control() as control:

@@ -109,7 +109,7 @@ class Actions:
         settings = self._context.settings
         match action:
             case "help":
-                self._run(self._question(event.current_buffer.text), event)
+                self._run(self._context.question(event.current_buffer.text), event)
             case "doc":
                 settings.set("doc", not settings.doc)
             case "format":
@@ -128,17 +128,6 @@ class Actions:
         buffer.complete_state = None
         buffer.set_document(Document(line))
         event.app.exit(result=line, style="class:accepted")
-
-    def _question(self, text: str) -> str:
-        """The line that asks about what is being typed."""
-        from rpcshell.line.language import CallLine, CommandLine, method_text
-
-        match self._context.read(text).body:
-            case CallLine(method=name) if self._context.session.method(name) is not None:
-                return f":doc {method_text(name)}"
-            case CommandLine() as typed if (command := self._context.commands.meant(typed)[0]) is not None:
-                return f":help {command.name}"
-        return ":help"
 
     def _edit(self, buffer: Buffer) -> None:
         try:

@@ -1,7 +1,6 @@
 """Suggestions as prompt_toolkit completes with them. What to suggest is `suggest`'s to say."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -26,12 +25,8 @@ class LineCompleter(Completer):
         """What could stand at the cursor."""
         if len(document.text) > LONGEST_LIVE:
             return
-        from rpcshell.line.method_index import MENU
-        from rpcshell.line.suggest import suggest
-
         cursor = document.cursor_position
-        around = replace(self._context.surroundings(), **self._slow)
-        for found in suggest(self._context.read(document.text), cursor, around, limit=MENU):
+        for found in self._context.suggestions(document.text, cursor, **self._slow):
             # What is right of the cursor stays, so the part of it that is there already is not put in again.
             rest = document.text[cursor : found.end]
             text = found.text.removesuffix(rest) if rest else found.text

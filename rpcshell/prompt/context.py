@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line
     from rpcshell.line.masking import Known
     from rpcshell.line.reply_values import ReplyValues
-    from rpcshell.line.suggest import PathChoice, Surroundings, ValueQuestion
+    from rpcshell.line.suggest import PathChoice, Suggestion, Surroundings, ValueQuestion
+    from rpcshell.prompt.reading import LineReading
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
     from rpcshell.view.settings import Settings
@@ -32,7 +33,7 @@ def _parse(text: str) -> Line:
     return parse(text)
 
 
-class LineContext(msgspec.Struct, eq=False):
+class LineContext(msgspec.Struct, eq=False, dict=True):
     """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
     session: Session
@@ -50,14 +51,23 @@ class LineContext(msgspec.Struct, eq=False):
         """How the prompt looks, and what its keys do."""
         return self.session.settings
 
+    @cached_property
+    def _reading(self) -> LineReading:
+        from rpcshell.prompt.reading import LineReading
+
+        return LineReading(
+            session=self.session,
+            load_commands=self.load_commands,
+            workers=self.workers,
+            variables=self.variables,
+            aliases=self.aliases,
+            reply_values=self.reply_values,
+        )
+
     @property
     def catalog(self) -> Catalog:
         """What the target is known to offer at this moment."""
-        if not self.helpless:
-            return self.session.catalog
-        from rpcshell.line.catalog import EMPTY_CATALOG
-
-        return EMPTY_CATALOG
+        return self._reading.catalog(helpless=True) if self.helpless else self.session.catalog
 
     @property
     def commands(self) -> CommandRegistry:
@@ -66,68 +76,36 @@ class LineContext(msgspec.Struct, eq=False):
 
     def known(self) -> Known:
         """What tells the secrets in a line."""
-        from rpcshell.line.masking import Known
-
-        return Known(self.catalog.param_names, self.aliases)
+        return self._reading.known(helpless=self.helpless)
 
     def masked_places(self, text: str) -> list[int]:
         """Where a line that was kept in the history lacks its secrets."""
-        from rpcshell.line.masking import masked_places
-
-        return masked_places(text, self.known())
+        return self._reading.masked_places(text, helpless=self.helpless)
 
     def expanded(self, text: str) -> tuple[Line, int]:
         """What a text means where it begins with an alias, and how far what follows the alias has moved."""
-        from rpcshell.line.language import expand_alias
+        return self._reading.expanded(self.read(text))
 
-        return expand_alias(self.read(text), self.aliases)
+    def question(self, text: str) -> str:
+        """The line that asks about what is being typed."""
+        return self._reading.question(self.read(text))
+
+    def suggestions(self, text: str, cursor: int, **slow: Any) -> Iterator[Suggestion]:
+        """What could stand at the cursor; `slow` has fields of `Surroundings` that a disk or server is asked for."""
+        return self._reading.suggestions(self.read(text), cursor, helpless=self.helpless, **slow)
 
     def paths(self, typed: str) -> Iterable[PathChoice]:
         """What a path may become; this waits for the disk."""
-        from rpcshell.line.suggest import list_paths
-
-        return list_paths(typed)
+        return self._reading.paths(typed)
 
     def prefixes(self, typed: str) -> list[str]:
         """What may stand before an address: for dialects of other packages all that is installed is looked through."""
-        from rpcshell.client.dialects.registry import prefixes
-
-        return prefixes(typed, self.session.book.dialects)
+        return self._reading.prefixes(typed)
 
     def surroundings(self) -> Surroundings:
         """What a line can refer to at this moment; nobody is asked for it."""
-        from rpcshell.line.suggest import Surroundings
-
-        return Surroundings(
-            self.catalog,
-            self.commands.specs,
-            targets=self._targets,
-            workers=self.workers,
-            events=self._events,
-            variables={} if self.helpless else self.variables,
-            aliases=self.aliases,
-            settings=self.settings,
-            reply_values=None if self.helpless else self.reply_values,
-        )
-
-    def _events(self) -> list[tuple[str, str]]:
-        """What the server may say unasked, and what it has said, with one line on each."""
-        from rpcshell.view.units import count_of
-
-        unasked = self.session.unasked
-        seen = {} if unasked is None or self.helpless else unasked.events.names()
-        found = dict(self.catalog.events)
-        for name, times in seen.items():
-            found[name] = " · ".join(filter(None, (found.get(name), f"came {count_of(times, 'time')}")))
-        return list(found.items())
+        return self._reading.surroundings(helpless=self.helpless)
 
     def ask_server(self, question: ValueQuestion) -> Sequence[str]:
         """What the target says that a parameter may be; this waits for it."""
         return self.session.complete(question.method, question.param, question.typed, dict(question.others))
-
-    def _targets(self) -> tuple[str, ...]:
-        """The server that was started here first, then the instances of the fleet."""
-        server, fleet = self.session.server, self.session.fleet
-        own = server.addresses if server is not None else ()
-        instances = [str(instance.target) for instance in fleet.instances] if fleet is not None else []
-        return tuple(dict.fromkeys([*own, *instances, *self.session.book.names()]))

@@ -65,28 +65,9 @@ class DocumentationPane:
         return bool(self._rows)
 
     def _about(self, text: str, rows: int, columns: int, first: str) -> list[Row]:
-        from rpcshell.line.language import CallLine, CommandLine
-        from rpcshell.line.suggest import inner_call
-        from rpcshell.prompt.synopsis import command_synopsis, method_synopsis
+        from rpcshell.prompt.synopsis import line_synopsis
 
-        line, moved = self._context.expanded(text)
-        cursor = self._buffer.cursor_position + moved
-        methods = self._context.catalog.methods
-        match line.body:
-            case CommandLine() as typed:
-                command, words = self._context.commands.meant(typed)
-                if command is None:
-                    return []
-                start = inner_call(words, command.spec)
-                inner = None if start is None else self._context.read(line.text[start:]).body
-                if start is not None and isinstance(inner, CallLine) and inner.method in methods:
-                    return method_synopsis(methods[inner.method], inner, cursor - start, rows, columns)
-                return command_synopsis(command.name, command.help(columns), rows, columns)
-            case CallLine() as call if (method := methods.get(call.method)) is not None:
-                return method_synopsis(method, call, cursor, rows, columns)
-            case CallLine(params=None) if (method := methods.get(first)) is not None:
-                return method_synopsis(method, None, cursor, rows, columns)
-        return []
+        return line_synopsis(self._context, text, self._buffer.cursor_position, first, rows, columns)
 
     def _first_in_menu(self) -> str:
         """What Tab would put in first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.styles import BaseStyle
 
     from rpcshell.client.errors import ShellError
+    from rpcshell.prompt.rendering import Rendering
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
@@ -85,17 +86,13 @@ class Screen(Output):
 
     def result(self, call: Call) -> None:
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
-        from rpcshell.view.render import render_result
-
-        with self.hold():
-            self._page(render_result(call.out, call.result, self._columns, self._settings, text=call.is_text))
+        with self._writing:
+            self._page(self._rendering.result(call))
             self._show_footer(call)
 
     def value(self, name: str, value: Any) -> None:
         """Show a value that no call brought just now, under a name of its own."""
-        from rpcshell.view.render import render_value
-
-        self._show(render_value(name, value, self._columns, self._settings))
+        self._show(self._rendering.value(name, value))
 
     def progress(self, text: str) -> None:
         """Draw over the dim line from before; any thread may call this. Not while something else has the terminal."""
@@ -146,9 +143,7 @@ class Screen(Output):
 
     def error(self, error: ShellError) -> None:
         """Show an error."""
-        from rpcshell.view.render import render_error
-
-        self._show(wrapped(render_error(error, self._columns, self._settings), self._columns))
+        self._show(self._rendering.error(error))
 
     def restyle(self, style: BaseStyle) -> None:
         """Give styles another look, for what is shown from now on."""
@@ -186,12 +181,16 @@ class Screen(Output):
     def _columns(self) -> int:
         return max(self._output.get_size().columns, 20)
 
-    def _show_footer(self, call: Call) -> None:
-        from rpcshell.view.render import FOOTER, render_footer
+    @cached_property
+    def _rendering(self) -> Rendering:
+        # The first prompt comes before anything to render.
+        from rpcshell.prompt.rendering import Rendering
 
-        footer = render_footer(call.elapsed, call.meta, self._settings, self._columns, instance=call.instance)
-        if footer:
-            self._paint([(FOOTER, footer + "\n")])
+        return Rendering(self._settings, lambda: self._columns)
+
+    def _show_footer(self, call: Call) -> None:
+        if footer := self._rendering.footer(call):
+            self._paint(footer)
 
     def _add_notes(self, pieces: Sequence[Fragment]) -> None:
         # At once, so that no line of another thread comes between them.

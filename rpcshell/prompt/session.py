@@ -34,7 +34,7 @@ from rpcshell.prompt.tabstops import FieldMarks, Tabstops
 from rpcshell.prompt.terminal_background import background_without_asking, hear_background, terminal_output
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import StatusBar, Toolbar
-from rpcshell.shell.fleet import short_name
+from rpcshell.shell.address_book import short_name
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ class Prompt:
         thread_for(self._import_the_rest, "imports")
 
     def _import_the_rest(self) -> None:
-        for name in ("line.language", "line.hint", "line.suggest", "view.render", "shell.elapsed"):
+        for name in ("prompt.reading", "prompt.remarks", "prompt.rendering", "shell.shell"):
             importlib.import_module(f"rpcshell.{name}")
         _ = self._context.commands.specs
         self._on_ready()

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from rpcshell.line.brief import brief, brief_json, first_line
 from rpcshell.line.catalog import Method
-from rpcshell.line.language import CallLine
+from rpcshell.line.language import CallLine, CommandLine
 from rpcshell.line.properties import Properties, Property
 from rpcshell.line.schema import Resolver, alternatives, fixed_values
 from rpcshell.line.schema_text import limits_text, type_text
-from rpcshell.line.suggest import Spot, find_spot
+from rpcshell.line.suggest import Spot, find_spot, inner_call
+from rpcshell.prompt.context import LineContext
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import Fragment
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
@@ -33,6 +34,28 @@ _MOST_FIELDS: Final = 100
 _LONGEST_ABOUT: Final = 2000
 _LONGEST_CELL: Final = 300
 _LONGEST_DEFAULT: Final = 60
+
+
+def line_synopsis(context: LineContext, text: str, cursor: int, first: str, rows: int, columns: int) -> list[Row]:
+    """A few rows about what is being typed, or about what Tab would put in `first`; safe for a terminal."""
+    line, moved = context.expanded(text)
+    cursor += moved
+    methods = context.catalog.methods
+    match line.body:
+        case CommandLine() as typed:
+            command, words = context.commands.meant(typed)
+            if command is None:
+                return []
+            start = inner_call(words, command.spec)
+            inner = None if start is None else context.read(line.text[start:]).body
+            if start is not None and isinstance(inner, CallLine) and inner.method in methods:
+                return method_synopsis(methods[inner.method], inner, cursor - start, rows, columns)
+            return command_synopsis(command.name, command.help(columns), rows, columns)
+        case CallLine() as call if (method := methods.get(call.method)) is not None:
+            return method_synopsis(method, call, cursor, rows, columns)
+        case CallLine(params=None) if (method := methods.get(first)) is not None:
+            return method_synopsis(method, None, cursor, rows, columns)
+    return []
 
 
 def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: int, columns: int) -> list[Row]:

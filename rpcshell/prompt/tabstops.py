@@ -83,21 +83,13 @@ class Tabstops:
 
     def ask(self, places: Sequence[int]) -> None:
         """Make an empty field of each place where a secret was masked, and go to the first."""
-        from rpcshell.line.masking import MASKED
-        from rpcshell.prompt.templates import TemplateField
+        from rpcshell.prompt.templates import secrets_left_out
 
-        text = self._buffer.text
-        fields: list[TemplateField] = []
-        for place in reversed(places):
-            before, after = text[:place], text[place + len(MASKED) :]
-            quoted = before[-1:] == after[:1] == '"'
-            start = place - len(MASKED) * (len(places) - 1 - len(fields))
-            fields.append(TemplateField(start, start, "secret", "the secret that was not kept in the history", quoted))
-            text = before + after
+        text, fields = secrets_left_out(self._buffer.text, places)
         self._stops = []
-        self._buffer.document = Document(text, fields[-1].start)
+        self._buffer.document = Document(text, fields[0].start)
         self._text = text
-        self._stops = [_Stop(field, 0) for field in reversed(fields)]
+        self._stops = [_Stop(field, 0) for field in fields]
         self._go(0)
 
     def end(self) -> None:
@@ -173,11 +165,9 @@ class Tabstops:
         stop = self._at_cursor()
         if stop is None or not stop.field.quoted or stop.start < stop.end:
             return
-        from dataclasses import replace
-
         text = self._buffer.text
         self._text = text[: stop.start - 1] + text[stop.end + 1 :]
-        stop.field = replace(stop.field, quoted=False)
+        stop.field = stop.field.unquoted()
         stop.start = stop.end = stop.start - 1
         for later in self._stops[self._current + 1 :]:
             later.start -= 2

@@ -1,13 +1,14 @@
 """A call to fill in: the params of a method as text, and the fields in it where values go. Made of the schema alone."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
 from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
 from rpcshell.line.catalog import Method
 from rpcshell.line.language import CallLine, Line, escape, quote
+from rpcshell.line.masking import MASKED
 from rpcshell.line.properties import Properties
 from rpcshell.line.schema import Schema, as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import type_text
@@ -47,6 +48,10 @@ class TemplateField:
     quoted: bool = False
     choices: tuple[str, ...] = ()
 
+    def unquoted(self) -> "TemplateField":
+        """The same, where no string literal is around it any more."""
+        return replace(self, quoted=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -54,6 +59,21 @@ class Template:
 
     text: str
     fields: tuple[TemplateField, ...]
+
+
+def secrets_left_out(text: str, places: Sequence[int]) -> tuple[str, list[TemplateField]]:
+    """A line from the history without what stands in the place of its secrets, and an empty field for each of these.
+
+    The places are where it has `MASKED`, from the first to the last.
+    """
+    fields: list[TemplateField] = []
+    for place in reversed(places):
+        before, after = text[:place], text[place + len(MASKED) :]
+        quoted = before[-1:] == after[:1] == '"'
+        start = place - len(MASKED) * (len(places) - 1 - len(fields))
+        fields.append(TemplateField(start, start, "secret", "the secret that was not kept in the history", quoted))
+        text = before + after
+    return text, fields[::-1]
 
 
 def template_behind(line: Line, find: Callable[[str], Method | None], width: int) -> Template | None:

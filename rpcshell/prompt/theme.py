@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from rpcshell.client.errors import UsageError
 from rpcshell.prompt.contrast import BLACK, WHITE, is_dark, readable
 
 if TYPE_CHECKING:
-    from pygments.style import StyleMeta
-    from pygments.token import _TokenType
-
     from rpcshell.prompt.contrast import RGB
 
 
@@ -62,9 +58,9 @@ _ANYWHERE, _LIGHT, _DARK, _CONSOLE = (
 
 def theme_names() -> tuple[str, ...]:
     """The styles of pygments, in alphabetical order."""
-    from pygments.styles import get_all_styles
+    from rpcshell.prompt.pygments_themes import pygments_themes
 
-    return tuple(sorted(get_all_styles()))
+    return pygments_themes()
 
 
 def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = ColorDepth.DEPTH_8_BIT) -> Style:
@@ -86,14 +82,9 @@ def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = Co
             return _style(_on(_LIGHT, (WHITE,)))
         case "dark":
             return _style(_on(_DARK, (BLACK,)))
-    from pygments.styles import get_style_by_name
-    from pygments.util import ClassNotFound
+    from rpcshell.prompt.pygments_themes import pygments_colours
 
-    try:
-        found = get_style_by_name(name)
-    except ClassNotFound:
-        raise UsageError(f"there is no theme {name!r}", hint=":set theme with Tab lists them") from None
-    return _style(_on(_of_pygments(found), backgrounds))
+    return _style(_on(_Palette(**pygments_colours(name)), backgrounds))
 
 
 def _on(palette: _Palette, backgrounds: tuple[RGB, ...]) -> _Palette:
@@ -103,37 +94,6 @@ def _on(palette: _Palette, backgrounds: tuple[RGB, ...]) -> _Palette:
             " ".join(readable(word, backgrounds) if word.startswith("#") else word for word in look.split())
             for look in palette
         )
-    )
-
-
-def _of_pygments(style: StyleMeta) -> _Palette:
-    from pygments.token import Comment, Error, Generic, Keyword, Literal, Name
-
-    def look(*tokens: _TokenType) -> str:
-        """That of the first token which has a colour of its own."""
-        for token in tokens:
-            rule = style.style_for_token(token)
-            if rule["color"]:
-                marks = [mark for mark in ("bold", "italic") if rule[mark]]
-                return " ".join([*marks, f"#{rule['color']}"])
-        return ""
-
-    # What is suggested has to differ from what is typed.
-    comment = look(Comment) or "#808080"
-    return _Palette(
-        key=look(Name.Tag, Name.Attribute, Keyword),
-        string=look(Literal.String.Double, Literal.String),
-        number=look(Literal.Number),
-        constant=look(Keyword.Constant, Keyword),
-        comment=comment,
-        method=f"bold {look(Name.Function)}".strip(),
-        command=f"bold {look(Keyword)}".strip(),
-        option=look(Name.Attribute, Name.Builtin),
-        variable=look(Name.Variable, Name.Builtin, Keyword.Type),
-        faint=comment,
-        problem=look(Name.Exception, Generic.Error, Keyword),
-        # Many styles mark what is wrong by a frame or a background, with a colour that cannot be read without it.
-        error=look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "#ff0000",
     )
 
 

@@ -1,12 +1,11 @@
 """The row at the bottom: how the method being typed is called, or what is wrong first and where; then keys and modes.
 
-What is said of a line is `hint`'s.
+What is said of a line is `remarks`' business.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.key_binding.vi_state import InputMode
@@ -22,15 +21,12 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
 
-    from rpcshell.line.hint import Hint
-    from rpcshell.line.language import Problem
     from rpcshell.prompt.context import LineContext
+    from rpcshell.prompt.remarks import Remark
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.view.pretty import Fragment
 
 _IDLE: Final = "Tab completes · Ctrl-R searches · Ctrl-D leaves · :help"
-_TOO_LONG: Final = "too long to be looked into while typing; Enter runs it"
-_MOST_PROBLEMS: Final = 20
 _MOST_OPEN: Final = 8
 _AFTER_FOCUS: Final = 12
 """Columns that what follows the parameter in focus gets where there is not room for all."""
@@ -46,11 +42,6 @@ _MODES: Final = {
 }
 
 
-class _Answer(NamedTuple):
-    fragments: list[Fragment]
-    spans: Sequence[tuple[int, int]]
-
-
 class Toolbar:
     """Makes the toolbar's text. It is asked at every drawing, so it remembers its last answer."""
 
@@ -58,7 +49,7 @@ class Toolbar:
         self._context = context
         self._asked: tuple[object, ...] = ()
         self._last: object = None
-        self._answer = _Answer([], ())
+        self._answer: Remark | None = None
 
     def __call__(self, text: str, cursor: int, room: int | None = None) -> list[Fragment]:
         """What to say about a text, with a signature's part at the cursor in the columns that there is `room` for."""
@@ -71,49 +62,13 @@ class Toolbar:
         """Where a text is wrong: the start and end of each stretch, in characters from 0."""
         return self._about(text, cursor).spans if text.strip() else ()
 
-    def _about(self, text: str, cursor: int) -> _Answer:
+    def _about(self, text: str, cursor: int) -> Remark:
         asked, last = (text, cursor, self._context.catalog), self._context.variables.get("_")
-        if asked != self._asked or last is not self._last:
-            self._asked, self._last, self._answer = asked, last, self._look(text, cursor)
+        if self._answer is None or asked != self._asked or last is not self._last:
+            from rpcshell.prompt.remarks import remark
+
+            self._asked, self._last, self._answer = asked, last, remark(self._context, text, cursor)
         return self._answer
-
-    def _look(self, text: str, cursor: int) -> _Answer:
-        if len(text) > LONGEST_LIVE:
-            return _Answer([("", _TOO_LONG)], ())
-        from rpcshell.line.language import statements
-
-        context = self._context
-        methods, aliases = context.catalog.methods, context.aliases
-        parts = statements(context.read(text), lambda name: not methods or name in methods or name in aliases)
-        if len(parts) > 1:
-            wrong = list(islice(self._wrong_in_several(text, parts, cursor), _MOST_PROBLEMS))
-            if wrong:
-                return _wrong(text, wrong[0].message, wrong)
-            return _Answer([("", f"{len(parts)} lines; Enter runs one after the other")], ())
-        from rpcshell.line.hint import hint, problems
-
-        line, moved = context.expanded(text)
-        around = context.surroundings()
-        found = hint(line, cursor + moved, around)
-        if not found.problem:
-            return _Answer(_signature(found), ())
-        wrong = [_moved(one, -moved) for one in islice(problems(line, cursor + moved, around), _MOST_PROBLEMS)]
-        return _wrong(text, found.text, wrong)
-
-    def _wrong_in_several(self, text: str, parts: Sequence[str], cursor: int) -> Iterator[Problem]:
-        """What is wrong in lines that are run one after the other."""
-        from rpcshell.line.hint import problems
-
-        around = self._context.surroundings()
-        end = 0
-        for part in parts:
-            start = text.index(part, end)
-            end = start + len(part)
-            line, moved = self._context.expanded(part)
-            here = cursor - start + moved if start <= cursor <= end else None
-            for found in problems(line, here, around):
-                yield _moved(found, start - moved)
-            around = around.after(line)
 
     def _idle(self) -> str:
         session = self._context.session
@@ -129,37 +84,6 @@ class Toolbar:
 
         about = _BETWEEN.join(introduction(session.target.dialect, session.catalog))
         return f"{visible(about)} · Tab completes · :help"
-
-
-def _moved(problem: Problem, by: int) -> Problem:
-    from msgspec.structs import replace
-
-    return replace(problem, start=problem.start + by, end=problem.end + by)
-
-
-def _wrong(text: str, said: str, problems: Sequence[Problem]) -> _Answer:
-    """What is said of the first of the problems, with its place as people count, and where all of them are."""
-    place, start = "", problems[0].start
-    if start >= 0:
-        before = text[:start]
-        row, column = before.count("\n") + 1, start - before.rfind("\n")
-        place = f"line {row}, column {column}: " if "\n" in text else f"column {column}: "
-    return _Answer(
-        [("class:bottom-toolbar.problem", place + visible(said))],
-        [(problem.start, problem.end) for problem in problems],
-    )
-
-
-def _signature(found: Hint) -> list[Fragment]:
-    """A hint with the part of it that is about the cursor in a style of its own."""
-    if found.focus is None:
-        return [("", visible(found.text))]
-    start, end = found.focus
-    return [
-        ("", visible(found.text[:start])),
-        ("class:bottom-toolbar.focus", visible(found.text[start:end])),
-        ("", visible(found.text[end:])),
-    ]
 
 
 def _in_room(fragments: list[Fragment], room: int) -> list[Fragment]:

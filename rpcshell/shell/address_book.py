@@ -12,7 +12,7 @@ import msgspec
 
 from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target
+from rpcshell.client.target import ListTarget, ServersetTarget, Target
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.target_config import TargetConfig, filled
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.servers.target_memory import TargetMemory
 
-__all__ = ["AddressBook", "Destination"]
+__all__ = ["AddressBook", "Destination", "short_name"]
 
 
 class Destination(msgspec.Struct, frozen=True):
@@ -106,3 +106,16 @@ class AddressBook:
         if self._recent is None:
             self._recent = list(self._memory().recent()) if self._memory is not None else []
         return self._recent
+
+
+def short_name(name: str | None, target: Target) -> str:
+    """A target as the prompt names it: as the user does, or of a fleet its service, or the first of its servers."""
+    if name is not None and name != str(target):
+        return name
+    match target:
+        case ServersetTarget(url=url):
+            scheme, _, rest = url.partition("://")
+            return f"{scheme}://…/{rest.rpartition('/')[2]}"
+        case ListTarget(targets=targets):
+            return f"{targets[0]},…"
+    return str(target)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from rpcshell.client.dialects import TextReply
 from rpcshell.client.errors import (
     CallError,
     CallTimeout,
@@ -21,6 +22,8 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
+from rpcshell.line.masking import Known, mask_line
+from rpcshell.line.secrets import named_params
 from rpcshell.shell.call_trace import CallTrace, Timing
 
 if TYPE_CHECKING:
@@ -80,15 +83,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_params(self) -> Any:
         """The params by name where that is known, to tell which are secrets."""
-        from rpcshell.line.secrets import named_params
-
         return named_params(self.params, self.names)
 
     @property
     def masked_line(self) -> str:
         """The line without its secrets."""
-        from rpcshell.line.masking import Known, mask_line
-
         return mask_line(self.line, Known(lambda method: self.names if method == self.method else ()))
 
     @property
@@ -119,9 +118,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_text(self) -> bool:
         """Whether the result is a text to be read."""
-        # The first prompt needs no dialect.
-        from rpcshell.client.dialects import TextReply
-
         return isinstance(self.reply, TextReply) and isinstance(self.reply.result, str)
 
     @property

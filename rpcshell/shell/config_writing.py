@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from rpcshell.client.errors import UsageError
 from rpcshell.servers.folders import replace_file
-from rpcshell.shell.config_reading import parse_config
 from rpcshell.shell.config_reference import toml_setting
+from rpcshell.shell.config_text import parse_config
 from rpcshell.shell.toml_text import KeyPlaces
 
 if TYPE_CHECKING:

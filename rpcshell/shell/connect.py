@@ -1,16 +1,17 @@
-"""Connecting a shell: its session to a target, and then the lines that the target's configuration has for that."""
+"""Connecting a session to a target, and then the lines that the target's configuration has for that."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
-from rpcshell.shell.output import Diverted
+from rpcshell.client.errors import Cancelled, ConnectionFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcshell.client.target import Target, TlsFiles
-    from rpcshell.shell.address_book import Destination
+    from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
 
 __all__ = ["connect"]
@@ -20,7 +21,8 @@ _AGAIN: Final = 0.05
 
 
 def connect(
-    shell: Shell,
+    session: Session,
+    shell: Callable[[], Shell],
     target: Target | str,
     *,
     plain: bool | None = None,
@@ -39,8 +41,8 @@ def connect(
     listening = False
     while True:
         try:
-            return shell.session.connect(
-                target, plain=plain, probe_again=probe_again, tls=tls, prepare=lambda found: _prepare(shell, found)
+            return session.connect(
+                target, plain=plain, probe_again=probe_again, tls=tls, prepare=lambda found: shell().prepare(found)
             )
         except ConnectionFailed as error:
             # Servers that listened before this try do not listen there.
@@ -56,14 +58,3 @@ def connect(
             time.sleep(0 if listening else _AGAIN)
         except KeyboardInterrupt:
             raise Cancelled("cancelled while connecting") from None
-
-
-def _prepare(shell: Shell, found: Destination) -> None:
-    """Run the lines of a target."""
-    quiet = shell.derived(output=Diverted(shell.output, shell.settings, indented=False))
-    for number, line in enumerate(found.config.init, 1):
-        try:
-            quiet.execute(line)
-        except ShellError as error:
-            error.message = f"line {number} of init of {found.name} failed: {error.message}"
-            raise

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from rpcshell.client.any_client import TIMEOUT
 from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
+from rpcshell.client.socket_owners import program_at
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
@@ -103,8 +105,6 @@ class DialectFinder:
         if self.remembered:
             return False
         if not program and isinstance(self.asked, TcpTarget) and self.asked.host in _THIS_MACHINE:
-            from rpcshell.client.socket_owners import program_at
-
             program = program_at(_THIS_MACHINE[self.asked.host], self.asked.port)
         if not program:
             return False
@@ -193,8 +193,6 @@ class DialectFinder:
 
     def _tell_of_waiting(self, verdict: ProtocolError, limit: float | None) -> None:
         if self._note is not None:
-            from rpcshell.client.any_client import TIMEOUT
-
             seconds = TIMEOUT if limit is None else limit
             self._note(f"{verdict.message}: its workers may be busy, so the call waits, for {seconds:g} s at most")
 

@@ -16,6 +16,7 @@ from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost
 from rpcshell.client.target import ChildTarget
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog, CatalogError
 from rpcshell.shell.dialect_finder import PATIENCE, is_own
+from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,8 +186,6 @@ def _settled(
 
 def introduction(spoken: str, catalog: Catalog) -> Iterator[str]:
     """What is spoken, with whom, and what there is to call; as the server has it, for whoever shows it to escape."""
-    from rpcshell.view.units import count_of
-
     yield spoken
     if who := f"{catalog.title} {catalog.version}".strip():
         yield who

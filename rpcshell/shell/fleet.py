@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.target import ListTarget, ServersetTarget
 from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from rpcshell.client.fleet.instances import FleetEvent, InstanceState
     from rpcshell.client.target import Target
 
-__all__ = ["Digests", "Fleet", "short_name", "state_text"]
 
 _LOOK: Final = 2.0
 """Seconds that an instance has to say what it offers."""
@@ -100,18 +98,9 @@ class Fleet:
     def _asked(self, instances: list[Target]) -> dict[Target, str]:
         if self._client.plain:
             return {}
-        from hashlib import sha256
+        from rpcshell.shell.offers import digests_of
 
-        from rpcshell.client.broadcast import Broadcast
-        from rpcwire import encode_value
-
-        broadcast = Broadcast(instances, tls=self._client.tls, limit=_LOOK)
-        broadcast.run("rpc.discover", None)
-        return {
-            answer.instance: sha256(encode_value(answer.result)).hexdigest()
-            for answer in broadcast.answers
-            if answer.error is None
-        }
+        return digests_of(instances, self._client.tls, limit=_LOOK)
 
     def _take(self, event: FleetEvent) -> None:
         if self._digests is None:
@@ -150,19 +139,6 @@ def state_text(instance: InstanceState) -> str:
     if not instance.ejected:
         return "ready"
     return f"{'ejected' if instance.problem else 'leaving'}, {duration(instance.due)} more"
-
-
-def short_name(name: str | None, target: Target) -> str:
-    """A target as the prompt names it: as the user does, or of a fleet its service, or the first of its servers."""
-    if name is not None and name != str(target):
-        return name
-    match target:
-        case ServersetTarget(url=url):
-            scheme, _, rest = url.partition("://")
-            return f"{scheme}://…/{rest.rpartition('/')[2]}"
-        case ListTarget(targets=targets):
-            return f"{targets[0]},…"
-    return str(target)
 
 
 def _told(event: FleetEvent) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError
-from rpcshell.shell.elapsed import elapsed_text
+from rpcshell.shell.elapsed import elapsed_text, told_while
 from rpcshell.view.escape import visible
 from rpcshell.view.units import count_of, whole_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.session import Session
 
-__all__ = ["leaving"]
+__all__ = ["told_while_leaving"]
 
 _HURRY: Final = "Ctrl-C hurries it"
 
@@ -23,7 +24,12 @@ _LOOK: Final = 0.5
 """Seconds that a server which is being stopped has to tell what it still does."""
 
 
-def leaving(session: Session) -> Callable[[], str]:
+def told_while_leaving(session: Session, tell: Callable[[str], object]) -> AbstractContextManager[None]:
+    """Tell what the end of a session, or of its server, waits for until it is there, where that takes its time."""
+    return told_while(_leaving(session), tell)
+
+
+def _leaving(session: Session) -> Callable[[], str]:
     """What the end of a session waits for: calls that its own server still answers, or whoever is on the other end."""
     server = session.server
     if server is None or server.kept or server.poll() is not None:

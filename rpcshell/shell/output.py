@@ -1,15 +1,13 @@
 """What shows results and messages, as the shell and the commands see it.
 
-The screen of the prompt and the plain streams of a script both are one; neither lives here. What does is the output of
-a command whose text goes to a file or another program.
+The screen of the prompt and the plain streams of a script both are one, and the output of a command whose text goes to
+a file or to another program. None of them lives here.
 """
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-from rpcshell.view.plain import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,9 +16,8 @@ if TYPE_CHECKING:
     from rpcshell.client.errors import ShellError
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
-    from rpcshell.view.settings import Settings
 
-__all__ = ["Canvas", "Diverted", "Output"]
+__all__ = ["Canvas", "Output"]
 
 
 class Canvas(Protocol):
@@ -96,43 +93,3 @@ class Output(Protocol):
     def lend(self) -> AbstractContextManager[Any] | None:
         """The terminal for something that has the whole of it until it is left, or None where it cannot be drawn on."""
         return None
-
-
-class Diverted(Output):
-    """Collects results and texts; what is beside the point still goes where it would."""
-
-    diverted = True
-
-    def __init__(self, beside: Output, settings: Settings, *, indented: bool) -> None:
-        self.collected: list[str] = []
-        self._beside = beside
-        self._settings = settings
-        self._indented = indented
-
-    def result(self, call: Call) -> None:
-        """Collect the result."""
-        self.value("", call.result)
-
-    def value(self, name: str, value: Any) -> None:
-        """Collect a value; its name is for people."""
-        del name
-        self.collected += plain_text(value, self._settings, indented=self._indented)
-
-    def progress(self, text: str) -> None:
-        """Pass it on."""
-        self._beside.progress(text)
-
-    def timing(self, call: Call) -> None:
-        """Leave out the time."""
-
-    def text(self, text: str) -> None:
-        """Collect a text."""
-        self.collected.append(text.rstrip("\n") + "\n")
-
-    def note(self, text: str) -> None:
-        """Pass it on."""
-        self._beside.note(text)
-
-    def error(self, error: ShellError) -> None:
-        """Pass it on."""
-        self._beside.error(error)

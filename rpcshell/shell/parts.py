@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Progress
 from rpcshell.client.errors import ShellError
+from rpcshell.shell.elapsed import elapsed_text, told_while
 from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ class Parts:
     def awaited(self, trace: CallTrace, *, tell: bool) -> Iterator[None]:
         """Until the last reply has come, or will not; with `tell` a person is told how long that takes."""
         if tell:
-            from rpcshell.shell.elapsed import elapsed_text, told_while
-
             self._so_far = elapsed_text("waiting")
 
             def text() -> str:

@@ -18,14 +18,15 @@ from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.line.language import Redirect
 from rpcshell.servers.folders import user_path
 from rpcshell.view.escape import visible
-from rpcshell.view.plain import is_terminal
+from rpcshell.view.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rpcshell.line.language import Pipe, Sink
+    from rpcshell.shell.output import Output
 
-__all__ = ["CommandStopped", "PipeFailed", "check_sink", "send"]
+__all__ = ["CommandStopped", "PipeFailed", "deliver", "send"]
 
 _SHELL: Final = "/bin/sh"
 _PATIENCE: Final = 0.5
@@ -58,15 +59,29 @@ class CommandStopped(ShellError):
         self.process = process
 
 
-def check_sink(sink: Sink) -> None:
-    """Refuse a path that plainly cannot be written, by a `UsageError`, before anything is called for it."""
-    if not isinstance(sink, Redirect):
-        return
-    path = user_path(sink.path)
-    if path.is_dir():
-        raise UsageError(f"cannot write {sink.path}: it is a folder")
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {sink.path}: there is no folder {path.parent}")
+def deliver(sink: Sink, pieces: Iterable[str] | None, output: Output, *, interactive: bool) -> None:
+    """Send a result, or nothing, as `send` does, and tell a person what came of it.
+
+    Raises:
+        ShellError: As `send`; at a prompt the command has said itself why it ended as it did.
+    """
+    try:
+        # A pager, for one, has the terminal to itself.
+        with output.hold():
+            written = send(sink, pieces)
+    except Cancelled:
+        if interactive:
+            # The terminal shows a ^C, and whatever the command had written before it.
+            output.text("")
+        raise
+    except PipeFailed as error:
+        if not interactive:
+            raise
+        # Whoever sees the screen sees what the command said; a search that finds nothing is no error.
+        output.note(error.message)
+    else:
+        if isinstance(sink, Redirect) and interactive:
+            output.note(f"{written} bytes {'added ' if sink.append else ''}to {sink.path}")
 
 
 def send(sink: Sink, pieces: Iterable[str] | None) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcshell.client.dialects.mcp.requests import SAMPLING
 from rpcshell.client.errors import CallError
 from rpcwire import ErrorCode, ParseError, decode_value, encode_value
 
@@ -25,8 +26,8 @@ _PATIENCE: Final = 600.0
 _SHOWN: Final = 200
 
 
-def sampling_by(command: Sequence[str]) -> Callable[[ServerRequest], Any]:
-    """What answers requests for sampling by running a command, once for each.
+def sampling_by(command: Sequence[str]) -> dict[str, Callable[[ServerRequest], Any]]:
+    """What answers requests for sampling, by their method: it runs a command, once for each.
 
     It raises a `CallError`, which is the server's answer then, where the command cannot be run, ends with another code
     than 0, or prints no JSON.
@@ -56,7 +57,7 @@ def sampling_by(command: Sequence[str]) -> Callable[[ServerRequest], Any]:
         except ParseError as error:
             raise _failed(f"printed no JSON: {error}") from error
 
-    return answer
+    return {SAMPLING: answer}
 
 
 def _failed(how: str) -> CallError:

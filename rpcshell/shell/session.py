@@ -20,10 +20,8 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.shell.address_book import AddressBook, Destination
-from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.listeners import Listeners, Reports
-from rpcshell.shell.target_client import connection_to
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory
+    from rpcshell.shell.call import Call
     from rpcshell.shell.discovery import Discovery
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.target_connection import TargetConnection
@@ -41,13 +40,17 @@ if TYPE_CHECKING:
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Reply
 
-__all__ = ["Session", "State"]
+__all__ = ["Leave", "Session", "State"]
 
 State = Literal["none", "connected", "lost"]
 """Of a session: without a target, with a connection that worked last time, or with one that did not."""
 
 _IN_USE: Final = 0.5
 """Seconds to wait for a connection that is in use before it is left alone."""
+
+
+class Leave(Exception):
+    """The session is to be left; caught by the frontend."""
 
 
 class Session(Listeners):
@@ -170,8 +173,7 @@ class Session(Listeners):
         """
         found = self.book.find(target)
         plain = found.config.plain or self._plain if plain is None else plain
-        files, limit, reports = (tls, self._tls), self.settings.timeout, self._reports
-        connection = connection_to(found, self._memory, reports, plain=plain, tls=files, limit=limit, prepare=prepare)
+        connection = self._connection_to(found, plain=plain, tls=(tls, self._tls), prepare=prepare)
         try:
             connection.connect()
         except (ConnectionFailed, ProtocolError, Cancelled):
@@ -217,9 +219,8 @@ class Session(Listeners):
         if server.log_problem is not None:
             self._note(server.log_problem)
         server.watch(self._server_ended)
-        found = self.book.own(server.addresses[0])
-        limit = self.settings.timeout
-        connection = connection_to(found, None, self._reports, plain=False, tls=(self._tls,), limit=limit)
+        where = self.book.own(server.addresses[0])
+        connection = self._connection_to(where, own=True, plain=False, tls=(self._tls,))
         self._adopt(connection, "lost")
         connection.connect()
         self._set_state("connected")
@@ -263,6 +264,8 @@ class Session(Listeners):
 
         The line is what was typed; the sighting looks at the server if the call hangs.
         """
+        from rpcshell.shell.call import Call
+
         began = time.time()
         trace = CallTrace() if sighting is None else sighting.trace
         reply: Reply | None = None
@@ -335,9 +338,13 @@ class Session(Listeners):
             return
         (connection.describe_in_background if self._background else connection.describe)(probe_again=probe_again)
 
-    @property
-    def _reports(self) -> Reports:
-        return Reports(self._note, self._progress, self._described, self._connection_ended)
+    def _connection_to(self, where: Destination, *, own: bool = False, **options: Any) -> TargetConnection:
+        # The first prompt needs no socket.
+        from rpcshell.shell.target_client import connection_to
+
+        reports = Reports(self._note, self._progress, self._described, self._connection_ended)
+        memory = None if own else self._memory
+        return connection_to(where, memory, reports, limit=self.settings.timeout, **options)
 
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection

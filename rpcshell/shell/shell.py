@@ -10,13 +10,28 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.client.errors import Cancelled, ShellError, SyntaxProblem, UsageError
-from rpcshell.shell import missteps
+from rpcshell.client.errors import ShellError, SyntaxProblem, UsageError
+from rpcshell.line.language import (
+    CallLine,
+    CommandLine,
+    LineError,
+    SystemLine,
+    ValueLine,
+    call_params,
+    expand_alias,
+    line_value,
+    parse,
+    statements,
+)
+from rpcshell.line.masking import Known
+from rpcshell.shell.diverted import Diverted, check_sink
+from rpcshell.shell.habitual import habitual_line
 from rpcshell.shell.journal import LAST, Journal, Variables
-from rpcshell.shell.output import Diverted
+from rpcshell.shell.parts import MOST_SHOWN, Parts
 from rpcshell.shell.why.sighting import Lookout
-from rpcshell.view.plain import is_terminal, json_value, plain_text
+from rpcshell.view.plain import json_value, plain_text
 from rpcshell.view.settings import Settings
+from rpcshell.view.terminal import columns_of_terminal, is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,25 +39,21 @@ if TYPE_CHECKING:
     from typing import Self
 
     from rpcshell.line.catalog import Method
-    from rpcshell.line.language import CallLine, CommandLine, Line, LineError, Problem, Sink, ValueLine
-    from rpcshell.line.masking import Known
+    from rpcshell.line.language import Line, Problem, Sink
+    from rpcshell.shell.address_book import Destination
     from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.missteps import Missteps
     from rpcshell.shell.output import Output
-    from rpcshell.shell.parts import Parts
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
     from rpcshell.shell.unasked import Follower
 
     Listener = Callable[["Shell", Call], None]
 
-__all__ = ["Leave", "Shell"]
+__all__ = ["Shell"]
 
 _HUNG: Final = {"lost", "timeout"}
-
-
-class Leave(Exception):
-    """The shell is to be left; caught by the frontend."""
 
 
 class Shell:
@@ -113,8 +124,6 @@ class Shell:
     @property
     def known(self) -> Known:
         """What tells the secrets in a line."""
-        from rpcshell.line.masking import Known
-
         return Known(self._param_names, self.aliases)
 
     def _param_names(self, method: str) -> tuple[str, ...]:
@@ -131,9 +140,7 @@ class Shell:
         """Columns of the screen, or None where a script's output has no end on the right."""
         if not self.interactive:
             return None
-        import shutil
-
-        return shutil.get_terminal_size().columns
+        return columns_of_terminal()
 
     def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
         """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.
@@ -173,12 +180,11 @@ class Shell:
             SyntaxProblem: The line does not parse, or names a variable that is not there.
             ShellError, Leave: What the call or the command raised.
         """
-        from rpcshell.line.language import CallLine, CommandLine, SystemLine, ValueLine
-
         if "***" in text:
-            missteps.refuse_masked(text, self.known)
+            self._missteps.refuse_masked(text)
         if text.strip() not in self.aliases:
-            text = missteps.habitual_line(text, self._reading, at_prompt=self.interactive) or text
+            commands = self._commands if self.interactive else None
+            text = habitual_line(text, self.session, self.known, commands) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
@@ -192,12 +198,28 @@ class Shell:
 
     def read_call(self, text: str) -> tuple[str, Any]:
         """The method and the params of a call, for a command that makes it and does its own with the result."""
-        from rpcshell.line.language import CallLine
-
         line = self._parsed(text)
         if not isinstance(line.body, CallLine) or line.body.assignment is not None:
             raise UsageError(f"{text} is no call", hint='a call is a method and its params, such as ping {"a": 1}')
         return line.body.method, self._params(line, line.body)
+
+    def prepare(self, target: Destination) -> None:
+        """Run the lines of a target, whose results are not shown.
+
+        Raises:
+            ShellError: What one of the lines raised.
+        """
+        quiet = self.derived(output=Diverted(self.output, self.settings, indented=False))
+        for number, line in enumerate(target.config.init, 1):
+            try:
+                quiet.execute(line)
+            except ShellError as error:
+                error.message = f"line {number} of init of {target.name} failed: {error.message}"
+                raise
+
+    def statements(self, text: str) -> tuple[str, ...]:
+        """The lines that a text of several rows is, which are run one after the other."""
+        return statements(parse(text), self.may_begin_line)
 
     def knows_why(self, error: ShellError) -> bool:
         """Whether there is more to tell of an error than it says: the last call ended in it, and hung or was lost."""
@@ -220,8 +242,6 @@ class Shell:
 
     def _parsed(self, text: str) -> Line:
         """A line that can be run, with the alias it begins with replaced; what is doubtful in it is told of."""
-        from rpcshell.line.language import expand_alias, parse
-
         line = expand_alias(parse(text), self.aliases)[0]
         if (problem := line.blocking) is not None:
             raise self._problem(line, problem)
@@ -239,8 +259,6 @@ class Shell:
         if command.sink is None or found.verbatim:
             found.run(own, words)
             return
-        from rpcshell.shell.pipeline import check_sink
-
         check_sink(command.sink)
         diverted = Diverted(self.output, self.settings, indented=self.interactive)
         found.run(own.derived(output=diverted), words)
@@ -254,11 +272,9 @@ class Shell:
 
     def _call(self, line: Line, call: CallLine) -> None:
         if "(" in call.method:
-            missteps.refuse_foreign_call(line.text, call.method, self._reading)
+            self._missteps.refuse_foreign_call(line.text, call.method)
         params = self._params(line, call)
         if call.sink is not None:
-            from rpcshell.shell.pipeline import check_sink
-
             check_sink(call.sink)
         parts = self._parts(keep=call.sink is not None)
         made = self._made(line.text, call.method, params, parts)
@@ -275,8 +291,6 @@ class Shell:
             self.output.result(made)
 
     def _show_value(self, line: Line, body: ValueLine) -> None:
-        from rpcshell.line.language import line_value
-
         value = self._evaluated(line, lambda: line_value(body, self.variables.lookup))
         name = line.text[body.value.start : body.value.end]
         if body.assignment is not None:
@@ -294,31 +308,12 @@ class Shell:
 
     def _send(self, sink: Sink, pieces: Iterable[str] | None) -> None:
         """Give a result to a file or a shell command, or have the command run without one."""
-        from rpcshell.line.language import Redirect
-        from rpcshell.shell.pipeline import PipeFailed, send
+        from rpcshell.shell.pipeline import deliver
 
-        try:
-            # A pager, for one, has the terminal to itself.
-            with self.output.hold():
-                written = send(sink, pieces)
-        except Cancelled:
-            if self.interactive:
-                # The terminal shows a ^C, and whatever the command had written before it.
-                self.output.text("")
-            raise
-        except PipeFailed as error:
-            if not self.interactive:
-                raise
-            # Whoever sees the screen sees what the command said; a search that finds nothing is no error.
-            self.output.note(error.message)
-        else:
-            if isinstance(sink, Redirect) and self.interactive:
-                self.output.note(f"{written} bytes {'added ' if sink.append else ''}to {sink.path}")
+        deliver(sink, pieces, self.output, interactive=self.interactive)
 
     def _parts(self, *, keep: bool) -> Parts:
         """What takes the parts of a result, of which any call may turn out to have some; events count from now on."""
-        from rpcshell.shell.parts import MOST_SHOWN, Parts
-
         if (unasked := self.session.unasked) is not None:
             unasked.events.mark()
         return Parts(self.output, most=MOST_SHOWN if self.interactive else None, keep=keep)
@@ -334,34 +329,32 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            missteps.add_advice(call, self._reading)
-            missteps.hide_secrets(call.error, call.named_params)
+            self._missteps.complete(call, call.error)
             raise call.error
         self.variables[LAST] = call.result
         return call
 
     def _params(self, line: Line, call: CallLine) -> Any:
-        from rpcshell.line.language import call_params
-
         # JSON says by itself what it means; only the short forms depend on what the method takes.
         method = None if call.form == "json" else self.session.method(call.method, params=call.form == "pairs")
         params = self._evaluated(line, lambda: call_params(call, method, self.variables.lookup))
         return params if method is None else method.arranged(params)
 
     def _evaluated(self, line: Line, evaluate: Callable[[], Any]) -> Any:
-        from rpcshell.line.language import LineError
-
         try:
             return evaluate()
         except LineError as error:
             raise self._problem(line, error) from error
 
-    def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
-        return missteps.syntax_problem(line, problem, self._reading)
-
     @property
-    def _reading(self) -> missteps.LineReading:
-        return missteps.LineReading(self.session, self._find, self.known, self._commands)
+    def _missteps(self) -> Missteps:
+        """What tells what a line was meant as that goes wrong."""
+        from rpcshell.shell.missteps import Missteps
+
+        return Missteps(self.session, self._find, self.known, self._commands)
+
+    def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
+        return self._missteps.syntax_problem(line, problem)
 
     def _find(self, name: str) -> Method | None:
         """The method of a name, as far as the target has told; nobody at the prompt waits for it to tell."""

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from rpcshell.client.any_client import CONNECT_TIMEOUT, DETECTION_CONNECT_TIMEOUT
 from rpcshell.client.dialect_names import dialect_name
+from rpcshell.client.opening import client_of
 from rpcshell.client.target import ChildTarget, FleetTarget, TlsFiles
+from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.target_connection import TargetConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rpcshell.client.client import Client
     from rpcshell.client.hearing import RequestHandler
@@ -53,9 +56,6 @@ def connection_to(
     if where.named or plain or isinstance(where.target, ChildTarget | FleetTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
         return TargetConnection(client, memory, where, prepare, reports)
-    from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
-    from rpcshell.shell.dialect_finder import DialectFinder
-
     finder = DialectFinder(where.target, memory, files, reports.note, where.dialects)
     if not finder.remembered:
         limit = DETECTION_CONNECT_TIMEOUT if limit is None else min(limit, DETECTION_CONNECT_TIMEOUT)
@@ -67,18 +67,13 @@ def connection_to(
 
 
 def _client_for(where: Destination, *, plain: bool, tls: TlsFiles, limit: float | None) -> Client:
-    # The first prompt needs no socket.
-    from rpcshell.client.any_client import CONNECT_TIMEOUT
-    from rpcshell.client.opening import client_of
-
     usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
     timeout = usual if limit is None else min(limit, usual)
-    answers: dict[str, RequestHandler] = {}
+    answers: Mapping[str, RequestHandler] = {}
     if where.config.sampling:
-        from rpcshell.client.dialects.mcp.requests import SAMPLING
         from rpcshell.shell.sampling import sampling_by
 
-        answers[SAMPLING] = sampling_by(where.config.sampling)
+        answers = sampling_by(where.config.sampling)
     return client_of(
         where.target,
         connect_timeout=timeout,

@@ -14,6 +14,7 @@ from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
 from rpcshell.client.target import ChildTarget, FleetTarget
 from rpcshell.client.threads import thread_for
 from rpcshell.shell.cancelling import NOT_SENT, Cancelling
+from rpcshell.shell.elapsed import elapsed_text, told_while
 from rpcshell.shell.fleet import Fleet
 from rpcshell.shell.listeners import NO_REPORTS
 
@@ -138,8 +139,6 @@ class TargetConnection:
         if self._reports.progress is None:
             self._client.connect()
             return
-        from rpcshell.shell.elapsed import elapsed_text, told_while
-
         so_far = elapsed_text(f"connecting to {self.name}")
 
         def text() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def read_toml(text: str) -> tuple[dict[str, Any], list[TomlProblem]]:
 
     A table whose head is wrong is left out as a whole: its keys must not be taken for those of the one before.
     """
-    import tomllib
-
     lines = text.split("\n")
     problems: list[TomlProblem] = []
     left_out: set[int] = set()

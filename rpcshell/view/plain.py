@@ -4,31 +4,22 @@ What they look like on a screen is `render`'s business.
 """
 
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.settings import Settings
-
-
-def is_terminal(stream: IO[str] | None) -> bool:
-    """Whether one of the process's own streams is open, and a terminal."""
-    # Python sets a stream to None where the process was started with it closed.
-    return stream is not None and stream.isatty()
+from rpcwire import TextFloat, encode_value
 
 
 def compact(value: object) -> str:
     r"""JSON on one line that is safe on a terminal: readable text as it is, controls as \uXXXX."""
-    from rpcwire import encode_value
-
     return visible_json(encode_value(value).decode())
 
 
 def json_value(value: object) -> Any:
     """What is made of structs and other things as JSON has them; numbers stay as they were written."""
-    from rpcwire import TextFloat
-
     return msgspec.to_builtins(value, builtin_types=(TextFloat,))
 
 

@@ -11,48 +11,20 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from rpcshell.client.dialect_names import OWN, in_other_packages, unknown_dialect
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from rpcshell.client.dialects import DialectFactory
-    from rpcshell.client.dialects.recognition import Recogniser
     from rpcwire import Floats
 
-ENTRY_POINTS: Final = "rpcshell.dialects"
-"""The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
 
 Trait = Literal["announces", "serves_one"]
 """Whether servers are told what else their client can be asked for, as MCP's are of a model; or serve one at a time."""
 
-_OWN: Final = {
-    "native": "native:Native",
-    "acp": "acp:Acp",
-    "dap": "dap:Dap",
-    "jsonrpc": "jsonrpc:JsonRpc",
-    "jsonrpc1": "jsonrpc:JsonRpc1",
-    "lsp": "lsp:Lsp",
-    "mcp": "mcp.dialect:Mcp",
-    "qmp": "qmp:Qmp",
-    "mpv": "mpv:Mpv",
-    "qga": "qga:GuestAgent",
-    "ovsdb": "ovsdb:Ovsdb",
-    "kodi": "kodi:Kodi",
-    "varlink": "varlink:Varlink",
-}
-
 _NONE: Final[Mapping[str, DialectFactory]] = MappingProxyType({})
-
-
-def is_own(name: str) -> bool:
-    """Whether a dialect of that name is here."""
-    return name in _OWN
-
-
-def is_dialect(name: str, *, other_packages: bool = True) -> bool:
-    """Whether there is a dialect of that name, here or in other packages."""
-    return name in _OWN or (other_packages and name in _others())
 
 
 def prefixes(typed: str, dialects: Mapping[str, DialectFactory] = _NONE) -> list[str]:
@@ -63,17 +35,17 @@ def prefixes(typed: str, dialects: Mapping[str, DialectFactory] = _NONE) -> list
     if colon:
         return [prefix for prefix in _addresses(spoken, dialects) if prefix.startswith(typed)]
     name, plus, _ = typed.partition("+")
-    found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *dialects, *_others()})]
+    found = [] if plus else [f"{known}:" for known in sorted({*OWN, *dialects, *in_other_packages()})]
     if name:
         with contextlib.suppress(UsageError):
-            found += [f"{name}+{framing}:" for framing in getattr(_load(name, dialects), "framings", ())[1:]]
+            found += [f"{name}+{framing}:" for framing in getattr(load_dialect(name, dialects), "framings", ())[1:]]
     return [prefix for prefix in found if prefix.startswith(typed)]
 
 
 def _addresses(spoken: str, dialects: Mapping[str, DialectFactory]) -> list[str]:
     name, _, framing = spoken.partition("+")
     with contextlib.suppress(UsageError):
-        dialect = _load(name, dialects)
+        dialect = load_dialect(name, dialects)
         kinds = ["unix:", "tls://"]
         if getattr(dialect, "listens", True):
             kinds.append("exec:")
@@ -100,7 +72,7 @@ def dialect_factory(
         UsageError: There is no such dialect, or it has no such framing or no options.
     """
     name, _, framing = spoken.partition("+")
-    dialect: Any = _load(name) if given is None else given
+    dialect: Any = load_dialect(name) if given is None else given
     name = name or getattr(dialect, "__name__", type(dialect).__name__)
     framings: tuple[str, ...] = getattr(dialect, "framings", ())
     if framing and framing not in framings:
@@ -130,7 +102,7 @@ def dialect_factory(
 
 def has_trait(spoken: str, trait: Trait, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
     """Whether a dialect says that of itself; a UsageError where there is none of that name."""
-    return bool(getattr(_load(spoken.partition("+")[0], dialects), trait, False))
+    return bool(getattr(load_dialect(spoken.partition("+")[0], dialects), trait, False))
 
 
 def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> str:
@@ -141,43 +113,22 @@ def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> s
     if not spoken:
         return "u32le"
     name, _, framing = spoken.partition("+")
-    framings: tuple[str, ...] = getattr(_load(name, dialects), "framings", ())
+    framings: tuple[str, ...] = getattr(load_dialect(name, dialects), "framings", ())
     return framing or next(iter(framings), "")
 
 
-def recognisers(dialects: Mapping[str, DialectFactory] = _NONE) -> Iterator[Recogniser]:
-    """What tells each dialect by a server's first bytes; some have no such thing, and some cannot be loaded."""
-    from rpcshell.client.dialects.recognition import NATIVE, NativeSigns
+def load_dialect(name: str, dialects: Mapping[str, DialectFactory] = _NONE) -> Any:
+    """The dialect of a name.
 
-    yield NativeSigns()
-    if dialects:
-        from rpcshell.client.dialects.envelope import Envelope
-        from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
-
-        yield from (EnvelopeSigns(name, one) for name, one in dialects.items() if isinstance(one, Envelope))
-    for name in dict.fromkeys((*_OWN, *_others())):
-        if name == NATIVE:
-            continue
-        with contextlib.suppress(UsageError):
-            dialect = _load(name)
-            # What a base class recognises is that one's business.
-            if "recognises" in vars(dialect) if isinstance(dialect, type) else hasattr(dialect, "recognises"):
-                yield dialect
-
-
-def unknown_dialect(name: str, dialects: Iterable[str] = ()) -> UsageError:
-    """What to tell of a dialect that there is not."""
-    known = ", ".join(sorted({*_OWN, *dialects, *_others()}))
-    return UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
-
-
-def _load(name: str, dialects: Mapping[str, DialectFactory] = _NONE) -> Any:
-    if (own := _OWN.get(name)) is not None:
+    Raises:
+        UsageError: There is none, or it cannot be loaded.
+    """
+    if (own := OWN.get(name)) is not None:
         module, _, attribute = own.partition(":")
         return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)
     if (named := dialects.get(name)) is not None:
         return named
-    others = _others()
+    others = in_other_packages()
     if name not in others:
         raise unknown_dialect(name, dialects)
     try:
@@ -185,10 +136,3 @@ def _load(name: str, dialects: Mapping[str, DialectFactory] = _NONE) -> Any:
     except Exception as error:
         # Another package's module may raise anything.
         raise UsageError(f"the dialect {name} cannot be loaded: {type(error).__name__}: {error}") from error
-
-
-def _others() -> dict[str, Any]:
-    # Reading what is installed takes longer than a call: only a name that is not ours pays for it.
-    from importlib.metadata import entry_points
-
-    return {found.name: found for found in entry_points(group=ENTRY_POINTS)}

@@ -31,7 +31,7 @@ from rpcshell.servers.control import Control
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.folders import state_folder
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.view.plain import is_terminal
+from rpcshell.view.terminal import is_terminal
 from rpcshell.view.units import count_of, per_second
 from rpcshell.view.wrap import wrapped
 from rpcwire.worker_models import worker_model

@@ -43,6 +43,8 @@ _RHYTHM: Final = 0.05
 """Seconds between two pieces of a slow request, at least."""
 
 _LARGEST: Final = 8 * 1024 * 1024
+_MOST: Final = 500
+"""Connections, where nobody has said how many."""
 
 
 def hold(drill: Drill, connections: int, seconds: float) -> None:
@@ -63,8 +65,9 @@ def hold(drill: Drill, connections: int, seconds: float) -> None:
     drill.verdict = Verdict(text, _recovery(drill))
 
 
-def slow(drill: Drill, connections: int, rate: float, seconds: float) -> None:
-    """Send requests slowly: on each connection so many bytes a second."""
+def slow(drill: Drill, connections: int | None, rate: float, seconds: float) -> None:
+    """Send requests slowly: on each connection so many bytes a second; on one for each worker, if not given."""
+    connections = connections or min(len(drill.before.workers), _MOST)
     until = time.monotonic() + seconds
     members = [_Slow(number, drill, until, rate=rate) for number in range(1, connections + 1)]
     drill.verdict = Verdict(f"{connections} slow senders were let go before their time.")

@@ -14,7 +14,7 @@ from rpcshell.client.errors import ShellError
 from rpcshell.client.target import ChildTarget, Target
 from rpcshell.line.brief import brief
 from rpcshell.line.masking import mask_text
-from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
+from rpcshell.shell.why.snapshot import LOOK, Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

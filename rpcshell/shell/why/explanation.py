@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rpcshell.shell.why.evidence import Evidence
-    from rpcshell.shell.why.sighting import Snapshot
+    from rpcshell.shell.why.snapshot import Snapshot
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 

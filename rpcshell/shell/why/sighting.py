@@ -1,4 +1,4 @@
-"""How a local server looks at one moment, and looking at it while a call hangs.
+"""Looking at a local server while a call hangs.
 
 A call that is silent for long, or brings no reply, has the server looked at from a thread of its own, so that it is
 never held up. A server that cannot be looked at is tried once.
@@ -6,11 +6,8 @@ never held up. A server that cannot be looked at is tried once.
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.threads import thread_for
@@ -22,9 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from rpcshell.client.target import Target
-    from rpcshell.client.trace import Ends
-    from rpcshell.servers.processes import ServerEnd
-    from rpcwire.control import ServerStatus
+    from rpcshell.shell.why.snapshot import Snapshot
 
     class Locator(Protocol):
         """Finds the server that calls go to, if it is the user's own on this machine."""
@@ -36,52 +31,10 @@ if TYPE_CHECKING:
             """Its process id, where it is known without asking."""
 
 
-__all__ = ["LOOK", "STOPPED", "Lookout", "Sighting", "Snapshot", "take_snapshot"]
-
-LOOK: Final = 1.0
-"""Seconds a server has to answer; one that was stopped never does."""
-
-STOPPED: Final = "T"
-"""The state of a process that was stopped by a signal, as proc(5) has it."""
+__all__ = ["Lookout", "Sighting"]
 
 _PATIENCE: Final = 3.0
 """Seconds for which whoever asks why waits for whoever still looks."""
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A server at one moment on `time.monotonic`'s clock, as far as it, and the system, told."""
-
-    at: float
-    status: ServerStatus | None = None
-    states: dict[int, str] = {}
-    """Of its processes, by their ids, as proc(5) tells them."""
-    place: ServerEnd | None = None
-    """Of the server's end of the call's connection."""
-
-    def stopped(self, pid: int | None) -> bool:
-        """Whether a process was stopped by a signal."""
-        return pid is not None and self.states.get(pid, "").upper() == STOPPED
-
-
-def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot:
-    """Look now at the server of a control socket, and for the place of a connection to it with these ends.
-
-    The arbiter is its process id, where that is known without asking.
-    """
-    from rpcshell.servers.control import Control
-    from rpcshell.servers.processes import children_of, find_server_end, process_state
-    from rpcshell.servers.watch import LocalServerWatch
-
-    with LocalServerWatch(lambda: Control(path, timeout=LOOK)) as watch:
-        # What a server that hangs does not say, the system still may.
-        status = watch.status_if_told()
-    at = time.monotonic()
-    if status is not None:
-        arbiter = status.pid
-    workers = [worker.pid for worker in status.workers] if status is not None else children_of(arbiter or 0)
-    states = {pid: process_state(pid) for pid in (arbiter, *workers) if pid is not None}
-    place = None if ends is None else find_server_end(ends, workers)
-    return Snapshot(at=at, status=status, states=states, place=place)
 
 
 class Sighting:
@@ -134,4 +87,6 @@ class Lookout:
         except ShellError:
             self._out_of_sight.add((target, instance))
             return None
+        from rpcshell.shell.why.snapshot import take_snapshot
+
         return take_snapshot(path, trace.ends, self._server().arbiter(instance))

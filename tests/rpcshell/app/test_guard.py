@@ -7,7 +7,7 @@ import pytest
 
 from rpcshell.app.guard import foreseen, threads_told
 from rpcshell.client.errors import ShellError, Unexpected, UsageError
-from rpcshell.shell.shell import Leave
+from rpcshell.shell.session import Leave
 
 
 @pytest.mark.parametrize(

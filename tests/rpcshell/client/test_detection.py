@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpcshell.client.detecting import recognisers
 from rpcshell.client.detection import LIMIT, LISTEN, PATIENCE, TLS_GREETING, Detection
 from rpcshell.client.diagnosis import not_rpc
 from rpcshell.client.dialects.recognition import (
@@ -19,7 +20,6 @@ from rpcshell.client.dialects.recognition import (
     framing_seen,
     messages_in,
 )
-from rpcshell.client.dialects.registry import recognisers
 from rpcwire.framings import FRAMINGS
 from tests.steps import steps
 

@@ -7,7 +7,8 @@ from rpcshell.client.errors import ConnectionFailed, NotConnected, SpawnFailed, 
 from rpcshell.commands import load_commands
 from rpcshell.commands.guide import _CALLS
 from rpcshell.line.language import parse
-from rpcshell.shell.shell import Leave, Shell
+from rpcshell.shell.session import Leave
+from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.servers import needs_server
 

@@ -9,8 +9,8 @@ import pytest
 
 from rpcshell.client.errors import CallError, SyntaxProblem, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.shell.session import Session
-from rpcshell.shell.shell import Leave, Shell
+from rpcshell.shell.session import Leave, Session
+from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
 from tests import forks
 from tests.rpcshell.commands.recording import Recording

@@ -88,7 +88,7 @@ def test_a_server_that_was_just_started_is_waited_for(
     path = tmp_path / "calc.sock"
     with ExitStack() as stack:
         at_first_wait(lambda: stack.enter_context(serving(echo, unix=path)))
-        connecting.connect(shell, UnixTarget(str(path)), plain=True)
+        connecting.connect(shell.session, lambda: shell, UnixTarget(str(path)), plain=True)
         assert shell.session.state == "connected"
         shell.session.close()
 
@@ -98,7 +98,7 @@ def test_a_server_that_listens_elsewhere_is_not_waited_for(
 ) -> None:
     at_first_wait(lambda: has_worker(server))
     with pytest.raises(ConnectionFailed, match="no such socket file"):
-        connecting.connect(shell, UnixTarget(str(tmp_path / "nowhere.sock")), plain=True)
+        connecting.connect(shell.session, lambda: shell, UnixTarget(str(tmp_path / "nowhere.sock")), plain=True)
 
 
 def test_waiting_for_a_server_is_ended_by_ctrl_c(
@@ -109,4 +109,4 @@ def test_waiting_for_a_server_is_ended_by_ctrl_c(
 
     at_first_wait(interrupt)
     with pytest.raises(Cancelled, match="cancelled while connecting"):
-        connecting.connect(shell, UnixTarget(str(tmp_path / "nowhere.sock")), plain=True)
+        connecting.connect(shell.session, lambda: shell, UnixTarget(str(tmp_path / "nowhere.sock")), plain=True)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from rpcshell import Envelope, ServersetTarget, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget, UsageError
 from rpcshell.shell.config import Config, ConfigProblem
-from rpcshell.shell.config_reading import load_config, parse_config, usable_config
+from rpcshell.shell.config_reading import load_config, usable_config
 from rpcshell.shell.config_reference import DIALECTS, config_reference
+from rpcshell.shell.config_text import parse_config
 from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
 from tests.rpcshell.enveloped import TABLES

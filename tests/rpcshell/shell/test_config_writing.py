@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.client.errors import UsageError
-from rpcshell.shell.config_reading import parse_config
+from rpcshell.shell.config_text import parse_config
 from rpcshell.shell.config_writing import _with_setting, save_settings
 from rpcshell.view.settings import Settings
 

@@ -14,7 +14,8 @@ from rpcshell.client.fleet.instances import FleetEvent, InstanceState, Kind
 from rpcshell.client.target import TcpTarget
 from rpcshell.commands import load_commands
 from rpcshell.prompt.context import LineContext
-from rpcshell.shell.fleet import Digests, short_name
+from rpcshell.shell.address_book import short_name
+from rpcshell.shell.fleet import Digests
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording

@@ -9,8 +9,8 @@ from rpcshell import CallError, NotConnected, ShellError, SyntaxProblem, UsageEr
 from rpcshell.commands import load_commands
 from rpcshell.shell.call import Call
 from rpcshell.shell.output import Output
-from rpcshell.shell.session import Session
-from rpcshell.shell.shell import Leave, Shell
+from rpcshell.shell.session import Leave, Session
+from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
 from tests.rpcshell.peers import Peer, echo, serving
 

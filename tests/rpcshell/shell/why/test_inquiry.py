@@ -99,7 +99,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "100")
     # A busy machine has an arbiter answer late, and idle connections stay idle for long.
-    for place in ("sighting.LOOK", "sighting._PATIENCE", "evidence.LOOK"):
+    for place in ("snapshot.LOOK", "sighting._PATIENCE", "evidence.LOOK"):
         monkeypatch.setattr(f"rpcshell.shell.why.{place}", PATIENCE)
     monkeypatch.setenv("RPCSERVER_RECLAIM_IDLE", "60")
     monkeypatch.chdir(tmp_path)

@@ -26,7 +26,7 @@ from rpcshell.shell.call_trace import CallTrace, Timing
 from rpcshell.shell.why.evidence import Evidence
 from rpcshell.shell.why.explanation import render_explanation
 from rpcshell.shell.why.rules import RULES, diagnose
-from rpcshell.shell.why.sighting import Snapshot
+from rpcshell.shell.why.snapshot import Snapshot
 from rpcwire import ErrorCode, Meta, Reply
 from rpcwire.control import ListenerStatus, RunningCall, ServerEvent, ServerStatus, TotalStatus, WorkerStatus
 

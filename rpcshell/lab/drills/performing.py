@@ -1,0 +1,33 @@
+"""All drills by their names, and performing one from its beginning to its summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.lab.drills.drill import Drill
+from rpcshell.lab.drills.flood import flood
+from rpcshell.lab.drills.starving import hold, slow
+from rpcshell.lab.drills.workers import freeze, kill, reload, scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.shell.shell import Shell
+
+__all__ = ["perform"]
+
+_DRILLS: Final[dict[str, Callable[..., None]]] = {
+    "flood": flood,
+    "freeze": freeze,
+    "hold": hold,
+    "kill": kill,
+    "reload": reload,
+    "scale": scale,
+    "slow": slow,
+}
+
+
+def perform(shell: Shell, name: str, call: str | None, *details: object, **harm: Any) -> None:
+    """Perform a drill of that name with its details, while something is called; `Drill` documents the harm it does."""
+    with Drill(shell, name, call, **harm) as drill:
+        _DRILLS[name](drill, *details)

@@ -1,0 +1,110 @@
+"""How the line being typed is read: what it may refer to, what could stand in it, and what of it is secret.
+
+All of this takes the language, so that `context` loads it with the first key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rpcshell.client.dialects.registry import prefixes
+from rpcshell.line.catalog import EMPTY_CATALOG
+from rpcshell.line.language import CallLine, CommandLine, expand_alias, method_text
+from rpcshell.line.masking import Known, masked_places
+from rpcshell.line.method_index import MENU
+from rpcshell.line.suggest import Surroundings, list_paths, suggest
+from rpcshell.view.units import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from rpcshell.line.catalog import Catalog
+    from rpcshell.line.language import Line
+    from rpcshell.line.reply_values import ReplyValues
+    from rpcshell.line.suggest import PathChoice, Suggestion
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+
+__all__ = ["LineReading"]
+
+
+class LineReading(msgspec.Struct, eq=False, kw_only=True):
+    """Reads lines of a session; what it takes is documented where it is made."""
+
+    session: Session
+    load_commands: Callable[[], CommandRegistry]
+    workers: Callable[[], Sequence[tuple[str, str]]]
+    variables: Mapping[str, Any]
+    aliases: Mapping[str, str]
+    reply_values: ReplyValues | None
+
+    def catalog(self, *, helpless: bool) -> Catalog:
+        """What the target is known to offer at this moment."""
+        return EMPTY_CATALOG if helpless else self.session.catalog
+
+    def known(self, *, helpless: bool) -> Known:
+        """What tells the secrets in a line."""
+        return Known(self.catalog(helpless=helpless).param_names, self.aliases)
+
+    def masked_places(self, text: str, *, helpless: bool) -> list[int]:
+        """Where a line that was kept in the history lacks its secrets."""
+        return masked_places(text, self.known(helpless=helpless))
+
+    def expanded(self, line: Line) -> tuple[Line, int]:
+        """What a line means where it begins with an alias, and how far what follows the alias has moved."""
+        return expand_alias(line, self.aliases)
+
+    def question(self, line: Line) -> str:
+        """The line that asks about what a line is about."""
+        match line.body:
+            case CallLine(method=name) if self.session.method(name) is not None:
+                return f":doc {method_text(name)}"
+            case CommandLine() as typed if (command := self.load_commands().meant(typed)[0]) is not None:
+                return f":help {command.name}"
+        return ":help"
+
+    def suggestions(self, line: Line, cursor: int, *, helpless: bool, **slow: Any) -> Iterator[Suggestion]:
+        """What could stand at the cursor, as much as there is room for in a menu."""
+        return suggest(line, cursor, replace(self.surroundings(helpless=helpless), **slow), limit=MENU)
+
+    def prefixes(self, typed: str) -> list[str]:
+        """What may stand before an address: for dialects of other packages all that is installed is looked through."""
+        return prefixes(typed, self.session.book.dialects)
+
+    def paths(self, typed: str) -> Iterable[PathChoice]:
+        """What a path may become; this waits for the disk."""
+        return list_paths(typed)
+
+    def surroundings(self, *, helpless: bool) -> Surroundings:
+        """What a line can refer to at this moment; nobody is asked for it."""
+        catalog = self.catalog(helpless=helpless)
+        return Surroundings(
+            catalog,
+            self.load_commands().specs,
+            targets=self._targets,
+            workers=self.workers,
+            events=lambda: self._events(catalog, helpless=helpless),
+            variables={} if helpless else self.variables,
+            aliases=self.aliases,
+            settings=self.session.settings,
+            reply_values=None if helpless else self.reply_values,
+        )
+
+    def _events(self, catalog: Catalog, *, helpless: bool) -> list[tuple[str, str]]:
+        """What the server may say unasked, and what it has said, with one line on each."""
+        unasked = self.session.unasked
+        seen = {} if unasked is None or helpless else unasked.events.names()
+        found = dict(catalog.events)
+        for name, times in seen.items():
+            found[name] = " · ".join(filter(None, (found.get(name), f"came {count_of(times, 'time')}")))
+        return list(found.items())
+
+    def _targets(self) -> tuple[str, ...]:
+        """The server that was started here first, then the instances of the fleet."""
+        server, fleet = self.session.server, self.session.fleet
+        own = server.addresses if server is not None else ()
+        instances = [str(instance.target) for instance in fleet.instances] if fleet is not None else []
+        return tuple(dict.fromkeys([*own, *instances, *self.session.book.names()]))
