@@ -90,8 +90,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         )
         for model, rate in (("sync", 15e3), ("thread", 14e3), ("pool", 12e3), ("fork", 11e3), ("async", 22e3))
     ]
-    page.write([alone], folder / "alone.html")
-    page.write(models, folder / "models.html")
+    (folder / "alone.html").write_text(page.html([alone]), encoding="utf-8")
+    (folder / "models.html").write_text(page.html(models), encoding="utf-8")
     return {"alone": folder / "alone.html", "models": folder / "models.html"}
 
 

@@ -254,7 +254,7 @@ def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> N
         _remember(shell, _typical(measured), options)
     if options.html is not None:
         try:
-            page.write(measured, Path(options.html))
+            Path(options.html).write_text(page.html(measured), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{options.html} cannot be written: {error.strerror}") from error
         shell.output.note(f"a page with charts is in {options.html}")

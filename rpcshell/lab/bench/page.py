@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
-__all__ = ["html", "write"]
+__all__ = ["html"]
 
 _FOOTER: Final = (
     "<footer>\n<p>Latency counts from when a call was sent, or at a given rate from when it was due, to its reply; "
@@ -40,17 +40,8 @@ _FOOTER: Final = (
 )
 
 
-def write(measurements: Sequence[Measurement], path: Path) -> None:
-    """Write a page about runs of the same call; rounds of the same model are put together.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    path.write_text(html(measurements), encoding="utf-8")
-
-
 def html(measurements: Sequence[Measurement]) -> str:
-    """The page as text."""
+    """A page about runs of the same call; rounds of the same model are put together."""
     runs = contestants_of(measurements)
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

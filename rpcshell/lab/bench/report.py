@@ -84,7 +84,7 @@ def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
     width = max(width, _NARROWEST)
     yield _TITLE, cut(call_text(measurement.plan), width) + "\n"
     about = [load_text(measurement.plan), server_text(measurement), target_text(measurement.plan)]
-    yield from _lines(_FAINT, " · ".join(part for part in about if part), width)
+    yield from _sentence(_FAINT, " · ".join(part for part in about if part), width)
     yield "", "\n"
     yield from _figures(measurement, width)
     yield from _workers(measurement, width)
@@ -152,19 +152,28 @@ def _time_of(seconds: float, measurement: Measurement) -> list[Fragment]:
 
 
 def _row(label: str, parts: Sequence[Fragment], width: int) -> Iterator[Fragment]:
-    """A label and what belongs to it, on as many lines as that takes."""
-    yield _FAINT, label.ljust(_LABEL)
-    room = width - _LABEL
-    for place, (style, part) in enumerate(parts):
-        part = cut(part, width - _LABEL)  # noqa: PLW2901 - only a part of it fits
-        if place and cells(part) + _BETWEEN > room:
-            yield "", "\n" + " " * _LABEL
-            room = width - _LABEL
-        elif place:
-            yield "", " " * _BETWEEN
-            room -= _BETWEEN
-        yield style, part
-        room -= cells(part)
+    return _flowed((_FAINT, label.ljust(_LABEL)), parts, width, " " * _BETWEEN)
+
+
+def _sentence(style: str, text: str, width: int, first: str = "") -> Iterator[Fragment]:
+    """A sentence in which a number stays with its unit."""
+    words = [(style, word.replace("\u00a0", " ")) for word in unbroken(text).split(" ")]
+    return _flowed((style, first), words, width, " ")
+
+
+def _flowed(first: Fragment, parts: Sequence[Fragment], width: int, gap: str) -> Iterator[Fragment]:
+    """What stands first, and beside it parts with gaps between them, on as many lines as they take."""
+    yield first
+    margin = used = cells(first[1])
+    for style, part in parts:
+        shown = cut(part, width - margin)
+        if used > margin and used + len(gap) + cells(shown) > width:
+            yield "", "\n" + " " * margin
+            used = margin
+        elif used > margin:
+            shown = gap + shown
+        yield style, shown
+        used += cells(shown)
     yield "", "\n"
 
 
@@ -298,18 +307,4 @@ def _told(found: Sequence[BenchFinding], width: int) -> Iterator[Fragment]:
     if found:
         yield "", "\n"
     for finding in found:
-        yield from _lines(_SERIOUS if finding.serious else "", finding.text, width, first="• ")
-
-
-def _lines(style: str, sentence: str, width: int, first: str = "") -> Iterator[Fragment]:
-    """A sentence on lines that fit, where a number stays with its unit."""
-    line = first
-    empty = True
-    for word in unbroken(sentence).split(" "):
-        word = cut(word.replace("\u00a0", " "), width - len(first))  # noqa: PLW2901 - only a part of it fits
-        if not empty and cells(line) + 1 + cells(word) > width:
-            yield style, line + "\n"
-            line, empty = " " * len(first), True
-        line += word if empty else f" {word}"
-        empty = False
-    yield style, line + "\n"
+        yield from _sentence(_SERIOUS if finding.serious else "", finding.text, width, first="• ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from rpcshell.lab.bench.findings import name_of
 from rpcshell.lab.bench.measurement import shares_summed, summed
@@ -31,15 +31,13 @@ class Contestant(NamedTuple):
     """All rounds as if they were one run."""
     rates: list[float]
     """Calls a second of each round, or of parts of the only one."""
-
     p99s: list[float]
     """The same of the 99th percentile, in seconds."""
-
     rounds: int
 
     @property
     def p99(self) -> float:
-        """99th percentile in seconds."""
+        """In seconds."""
         return Histogram(self.whole.latency).percentile(99)
 
 
@@ -80,7 +78,7 @@ def thinned(timeline: Sequence[Interval], most: int) -> list[Interval]:
     each = -(-len(timeline) // most)
     groups = [timeline[start : start + each] for start in range(0, len(timeline), max(1, each))]
     return [
-        msgspec.structs.replace(
+        replace(
             group[-1],
             length=sum(interval.length for interval in group),
             calls=sum(interval.calls for interval in group),
@@ -94,19 +92,17 @@ def thinned(timeline: Sequence[Interval], most: int) -> list[Interval]:
 
 def merged(rounds: Sequence[Measurement]) -> Measurement:
     """Several runs of the same plan as if they were one, each after the other."""
-    latency = Histogram()
     timeline: list[Interval] = []
     passed = 0.0
     for one in rounds:
-        latency.add(one.latency)
-        timeline += [msgspec.structs.replace(interval, seconds=interval.seconds + passed) for interval in one.timeline]
+        timeline += [replace(interval, seconds=interval.seconds + passed) for interval in one.timeline]
         passed += one.seconds
     servers = [one.server for one in rounds if one.server is not None]
-    return msgspec.structs.replace(
+    return replace(
         rounds[0],
         seconds=passed,
         calls=sum(one.calls for one in rounds),
-        latency=latency.counts,
+        latency=summed(one.latency for one in rounds),
         problems=summed(one.problems for one in rounds),
         unsent=sum(one.unsent for one in rounds),
         timeline=timeline,
@@ -124,7 +120,7 @@ def merged(rounds: Sequence[Measurement]) -> Measurement:
 
 def _server(servers: Sequence[ServerUse]) -> ServerUse:
     memories = [server.memory for server in servers if server.memory is not None]
-    return msgspec.structs.replace(
+    return replace(
         servers[0],
         cpu=sum(server.cpu for server in servers),
         memory=max(memories) if len(memories) == len(servers) else None,

@@ -181,9 +181,7 @@ class _Run:
             now = self._timeline.pop().seconds
             ticks = self._closed + ticks
         self._closed = ticks
-        lately = Histogram()
-        for tick in ticks:
-            lately.add(tick.latency)
+        lately = Histogram(summed(tick.latency for tick in ticks))
         length = now - (self._timeline[-1].seconds if self._timeline else 0.0)
         interval = Interval(
             seconds=now,

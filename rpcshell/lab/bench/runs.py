@@ -38,12 +38,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     """Tells calls apart: a digest of what was called, how, and on which model; not where."""
     began: float
-    seconds: float
     calls: int
     failed: float
     """The share of calls that went wrong."""
     rate: float
-    p50: float
     p99: float
     rates: list[float] = []
     p99s: list[float] = []
@@ -62,16 +60,13 @@ def run_of(measurement: Measurement) -> Run:
         plan.plain,
         None if server is None else [server.model, server.workers],
     ]
-    latency = Histogram(measurement.latency)
     return Run(
         key=hashlib.blake2b(encode_value(identity), digest_size=12).hexdigest(),
         began=measurement.began,
-        seconds=measurement.seconds,
         calls=measurement.calls,
         failed=measurement.failed / (measurement.attempts or 1),
         rate=measurement.rate,
-        p50=latency.percentile(50),
-        p99=latency.percentile(99),
+        p99=Histogram(measurement.latency).percentile(99),
         rates=rate_parts(measurement),
         p99s=p99_parts(measurement),
     )

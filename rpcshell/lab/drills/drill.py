@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import textwrap
 import time
@@ -89,8 +88,6 @@ class Drill:
             keep = status.concurrent or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
             self.follower = ServerFollower(self._watch, self.timeline, self.probe.look, callers=callers)
-            self.before = self.follower.status
-            """The server before any harm was done."""
         except BaseException:
             self.control.close()
             raise
@@ -105,6 +102,7 @@ class Drill:
             self.probe.count_from_now()
             self.follower.start()
             self.before = self.follower.status
+            """The server before any harm was done."""
         except BaseException:
             self.probe.stop(0)
             self.control.close()
@@ -117,7 +115,7 @@ class Drill:
     ) -> bool:
         stopped = isinstance(error, KeyboardInterrupt)
         try:
-            self._end(error, stopped=stopped)
+            self._end(error)
         finally:
             self.control.close()
         if isinstance(error, ConnectionFailed | ConnectionLost) and error.target == UnixTarget(self.control.path):
@@ -152,7 +150,8 @@ class Drill:
             line = textwrap.fill(line, columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
         self._shell.output.pieces([(style, f"{line}\n")], paged=False)
 
-    def _end(self, error: BaseException | None, *, stopped: bool) -> None:
+    def _end(self, error: BaseException | None) -> None:
+        stopped = isinstance(error, KeyboardInterrupt)
         try:
             if stopped:
                 self.timeline.add("stopped", "stopped by Ctrl-C")
@@ -180,8 +179,9 @@ class Drill:
             if lost > report.lost:
                 lost_there = f"by the server's own count {count_of(lost, 'call was', 'calls were')} lost"
                 lines.append((lost_there, "class:bad"))
-            if verdict.recovered is not None:
-                lines.append((f"recovered {_after(verdict.recovered)}", "class:good"))
+            if (seconds := verdict.recovered) is not None:
+                after = "at once" if seconds < _AT_ONCE else f"after {duration(seconds)}"
+                lines.append((f"recovered {after}", "class:good"))
             self._shell.output.text("")
             for line, style in (*lines, (verdict.text, "")):
                 self._show(line, style, 0)
@@ -236,9 +236,5 @@ def calls_line(report: ProbeReport) -> str:
     return line
 
 
-def _after(seconds: float) -> str:
-    return "at once" if seconds < _AT_ONCE else f"after {duration(seconds)}"
-
-
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None or math.isinf(seconds) else round(seconds * 1000, 3)
+    return None if seconds is None else round(seconds * 1000, 3)

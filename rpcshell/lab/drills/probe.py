@@ -41,23 +41,17 @@ class ProbedCall(msgspec.Struct, frozen=True):
 
 
 class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the callers have seen: how many calls came to an end, and to which, and seconds."""
+    """What the callers have seen: how many calls came to an end, and to which `fate`, and seconds."""
 
     method: str
     calls: int
     answered: int
-    """With a result."""
     lost: int
-    """May have run, but brought no reply."""
     unsent: int
-    """The connection ended before they ran, again and again."""
     refused: int
-    """Found no connection."""
     busy: int
     errors: int
-    """Were answered another error than that the server is busy."""
     timeouts: int
-    """Brought no reply within 20 s."""
     before: float | None
     """What half of the calls took before the drill; None where there was none."""
     typical: float | None
@@ -77,14 +71,13 @@ class Probe:
         call: ProbedCall,
         timeline: Timeline,
         *,
-        tls: TlsFiles | None = None,
-        callers: int = 2,
-        keep: bool = True,
+        tls: TlsFiles | None,
+        callers: int,
+        keep: bool,
     ) -> None:
         self._called = call
         self._timeline = timeline
         self._lock = threading.Lock()
-        self._over = False
         self._warm = threading.Event()
         self._latencies: list[float] = []
         self._fates: Counter[str] = Counter()
@@ -93,26 +86,19 @@ class Probe:
         self._stalled = False
         self._last_good = 0.0
         """When the last call began that was answered as quickly as before the drill."""
-
-        def caller(calls_each: int) -> Caller:
-            def ended(call: EndedCall) -> None:
-                self._take(call)
-                if self._over:
-                    made.client.close()
-
-            made = Caller(
+        self._callers = [
+            Caller(
                 target,
                 call.method,
                 call.params,
                 tls=tls,
                 timeout=_TIMEOUT,
                 pause=callers / _CALLS_A_SECOND,
-                calls_each=calls_each,
-                on_end=ended,
+                calls_each=1 if number % 2 or not keep else _KEPT_FOR,
+                on_end=self._take,
             )
-            return made
-
-        self._callers = [caller(1 if number % 2 or not keep else _KEPT_FOR) for number in range(callers)]
+            for number in range(callers)
+        ]
 
     def start(self, seconds: float) -> None:
         """Begin to call, and learn how long calls take, for so many seconds at most."""
@@ -163,7 +149,6 @@ class Probe:
 
     def stop(self, seconds: float) -> None:
         """Make no further calls, and wait so long for those on their way; threads that are left end with theirs."""
-        self._over = True
         end_callers(self._callers, seconds)
 
     def report(self) -> ProbeReport:

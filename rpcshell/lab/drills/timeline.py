@@ -37,6 +37,28 @@ _BAD: Final = frozenset(
 )
 _GOOD: Final = frozenset({"calls_go_on", "queue_drained", "ready", "recovered", "reloaded", "thawed"})
 
+_SENTENCES: Final = {
+    "signalled": "SIG{event.signal} sent to {who}",
+    "ready": "{who} is READY",
+    "left": "{who} left",
+    "draining": "{who} drains: it answers what has arrived, and leaves",
+    "aborting": "{who} is made to write its stack to the log, and to die",
+    "retiring": "{who} {event.text}, and is replaced",
+    "reclaim": "{who} is asked to let its connection go, for others wait",
+    "frozen": "{who} is frozen {event.text}: SIGSTOP",
+    "thawed": "{who} goes on: SIGCONT",
+    "stalled": "{who} is stalled: its loop stands still",
+    "recovered": "{who} is not stalled any more",
+    "delayed": "{who} lived for less than a second: {event.text}",
+    "scaling": "scaling {event.text}",
+    "reloading": "the reload begins: generation {event.generation}",
+    "reloaded": "the reload has ended: all workers are of generation {event.generation}",
+    "reload_failed": "the reload is given up: {event.text}",
+    "stem_ready": "the app of generation {event.generation} is loaded, and workers come of its stem",
+    "stem_died": "the stem of generation {event.generation} {event.text}: another one loads the app",
+}
+"""What is said of the server's events, by their kind; of those that need more than their figures, in `_sentence`."""
+
 _SHOWN_ONCE: Final = frozenset({"call_busy"})
 
 _KEPT: Final = 5000
@@ -247,52 +269,18 @@ class ServerFollower:
     def _sentence(self, event: ServerEvent) -> str:
         who = f"worker {event.worker} (pid {event.pid})"
         match event.kind:
-            case "signalled":
-                return f"SIG{event.signal} sent to {who}"
             case "forked":
                 new = event.worker not in self._numbers
                 self._numbers.add(event.worker or 0)
                 return f"{'' if new else 'replacement '}pid {event.pid} forked for worker {event.worker}"
-            case "ready":
-                return f"{who} is READY"
             case "died":
                 inside = f", {count_of(event.lost, 'call')} in hand" if event.lost else ""
                 return f"{who} {f'died of SIG{event.signal}' if event.signal else f'died: {event.text}'}{inside}"
-            case "left":
-                return f"{who} left"
-            case "draining":
-                return f"{who} drains: it answers what has arrived, and leaves"
-            case "aborting":
-                return f"{who} is made to write its stack to the log, and to die"
-            case "retiring":
-                return f"{who} {event.text}, and is replaced"
-            case "reclaim":
-                return f"{who} is asked to let its connection go, for others wait"
-            case "frozen":
-                return f"{who} is frozen {event.text}: SIGSTOP"
-            case "thawed":
-                return f"{who} goes on: SIGCONT"
-            case "stalled":
-                return f"{who} is stalled: its loop stands still"
-            case "recovered":
-                return f"{who} is not stalled any more"
-            case "delayed":
-                return f"{who} lived for less than a second: {event.text}"
-            case "scaling":
-                return f"scaling {event.text}"
-            case "reloading":
-                return f"the reload begins: generation {event.generation}"
-            case "reloaded":
-                return f"the reload has ended: all workers are of generation {event.generation}"
-            case "reload_failed":
-                return f"the reload is given up: {event.text}"
-            case "stem_ready":
-                return f"the app of generation {event.generation} is loaded, and workers come of its stem"
-            case "stem_died":
-                return f"the stem of generation {event.generation} {event.text}: another one loads the app"
-            case _:
+            case kind if kind in _SENTENCES:
+                return _SENTENCES[kind].format(event=event, who=who)
+            case kind:
                 about = who if event.worker is not None else ""
-                return " ".join(part for part in (about, event.kind.replace("_", " "), event.text) if part)
+                return " ".join(part for part in (about, kind.replace("_", " "), event.text) if part)
 
 
 def _details(event: ServerEvent) -> dict[str, Any]:

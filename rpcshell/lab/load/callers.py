@@ -59,7 +59,7 @@ class EndedCall:
 
     @property
     def fate(self) -> str:
-        """What became of it: answered, busy, error, lost (it may have run), unsent, refused or timeout."""
+        """What became of it: answered, busy, error, lost (may have run), unsent, refused (no connection) or timeout."""
         match self.failure:
             case None if self.code is None:
                 return "answered"
@@ -136,7 +136,7 @@ class Caller:
         return time.monotonic() - began if began is not None else 0.0 if last is None else last.took
 
     def end(self) -> None:
-        """Make no calls after the one under way."""
+        """Make no calls after the one under way, and close the connection then."""
         self._ending.set()
 
     def join(self, seconds: float) -> None:
@@ -156,6 +156,8 @@ class Caller:
                 self.client.close()
             if made != self._left:
                 self._ending.wait(self._pause if call.failure is None else max(self._pause, _REST))
+        if self._ending.is_set():
+            self.client.close()
 
     def _call(self) -> EndedCall:
         self.began = began = time.monotonic()
