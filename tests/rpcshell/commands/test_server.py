@@ -28,7 +28,7 @@ from rpcwire.control import (
 )
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import DEADLINE, Peer, serving
-from tests.servers import needs_server
+from tests.servers import needs_server, running
 
 pytestmark = needs_server
 
@@ -101,16 +101,17 @@ def test_servers_are_listed_and_joined(shell: Shell, output: Recording, address:
 
 
 def test_a_server_that_says_nothing_is_named_and_holds_up_nobody_else(
-    shell: Shell, output: Recording, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, output: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    folder = tmp_path / "rpcserver"
-    folder.mkdir(0o700)
     silent = SilentServer(os.getpid())
-    with serving(Peer.wait_for_end, unix=folder / "0.sock"):
+    with (
+        running("-w", "1", folder=tmp_path) as server,
+        serving(Peer.wait_for_end, unix=tmp_path / "rpcserver" / "0.sock"),
+    ):
         for told in ask_local_servers(DEADLINE):
             assert told != silent
-            if isinstance(told, LocalServer) and address in told.addresses:
+            if isinstance(told, LocalServer) and told.status.pid == server.pid:
                 break
         monkeypatch.setattr("rpcshell.commands.server._PATIENCE", 0.2)
         shell.execute(":servers")
