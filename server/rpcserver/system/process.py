@@ -252,9 +252,13 @@ class Forker:
             # The parent may have died before that could count.
             if os.getppid() == parent:
                 status = main()
-        except BaseException:
+        except BaseException as error:
             # The parent's code is further up this stack: nothing may be raised into it.
-            logger.critical("this process ends by an exception that nothing has caught", exc_info=True)
+            if isinstance(error, OSError) and error.errno == errno.EBADF:
+                logger.critical("this process ends: the app has closed a descriptor that is not its own")
+                logger.debug("what met it", exc_info=True)
+            else:
+                logger.critical("this process ends by an exception that nothing has caught", exc_info=True)
         finally:
             try:
                 _flush_output()

@@ -97,3 +97,15 @@ def test_a_server_ends_whose_unix_socket_an_app_shuts_down(tmp_path: Path) -> No
         assert server.wait() == 1
         assert "s was shut down (shutdown(2)) by the app or a library of it and cannot listen again" in server.log()
         assert not path.exists()
+
+
+@pytest.mark.parametrize("model", ["sync", pytest.param("fork", marks=pytest.mark.thorough)])
+def test_a_process_whose_descriptors_the_app_closes_ends_and_the_log_says_why(model: str, tmp_path: Path) -> None:
+    app = f"{PROBE_APP}\n@service.method\ndef close() -> None:\n    os.closerange(3, 256)\n"
+    with running("-m", model, "-w", "2", app=app, folder=tmp_path) as server:
+        with server.connect() as client:
+            client.send("close")
+            server.wait_for_log("this process ends: the app has closed a descriptor that is not its own")
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+        assert "Traceback" not in server.log()
