@@ -57,11 +57,7 @@ class Lent(NamedTuple):
 
 
 class Screen(Output):
-    """Shows things on a terminal.
-
-    What is longer than the screen goes to a pager if the settings say so. While the application, which is the prompt,
-    is up, things go above it.
-    """
+    """Shows things on a terminal: above the prompt while that is up, and in a pager what is longer than the screen."""
 
     def __init__(
         self,

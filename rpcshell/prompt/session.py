@@ -70,10 +70,7 @@ class _Cleared(Exception):
 
 
 class Prompt:
-    """Reads lines from a terminal.
-
-    `on_ready` is called in a thread when the first prompt is there and everything is imported.
-    """
+    """Reads lines from a terminal; `on_ready` is called in a thread once the prompt is there and all is imported."""
 
     def __init__(
         self,

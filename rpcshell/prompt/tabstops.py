@@ -44,27 +44,22 @@ class Tabstops:
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
         self._text = ""
-        self._stops: list[_Stop] = []
+        self.stops: list[_Stop] = []
         self._current = 0
         buffer.on_text_changed += lambda _buffer: self._follow()
 
     @property
     def active(self) -> bool:
         """Whether there is a template to go through."""
-        return bool(self._stops)
+        return bool(self.stops)
 
     def are_in(self, text: str) -> bool:
         """Whether there are fields in a text that is drawn, which while the history is searched is not the buffer's."""
-        return bool(self._stops) and text == self._text
-
-    @property
-    def stops(self) -> tuple[tuple[int, int, str], ...]:
-        """Where the fields are: the start and end of what is in each, and what to show if that is nothing."""
-        return tuple((stop.start, stop.end, stop.field.shown) for stop in self._stops)
+        return bool(self.stops) and text == self._text
 
     def problem_marks(self, problems: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
         """Marks for the problems of the text that are not just fields still to be filled in."""
-        lacking = {stop.start - stop.field.quoted for stop in self._stops if stop.start == stop.end}
+        lacking = {stop.start - stop.field.quoted for stop in self.stops if stop.start == stop.end}
         return [(start, end, _PROBLEM) for start, end in problems if start not in lacking]
 
     def here(self) -> TemplateField | None:
@@ -74,11 +69,11 @@ class Tabstops:
 
     def begin(self, template: Template, *, lead: str = "") -> None:
         """Put a template in at the cursor, and go to its first field. `lead` comes before it."""
-        self._stops = []
+        self.stops = []
         start = self._buffer.cursor_position + len(lead)
         self._buffer.insert_text(lead + template.text, fire_event=False)
         self._text = self._buffer.text
-        self._stops = [_Stop(field, start) for field in template.fields]
+        self.stops = [_Stop(field, start) for field in template.fields]
         self._go(0)
 
     def ask(self, places: Sequence[int]) -> None:
@@ -86,15 +81,15 @@ class Tabstops:
         from rpcshell.prompt.templates import secrets_left_out
 
         text, fields = secrets_left_out(self._buffer.text, places)
-        self._stops = []
+        self.stops = []
         self._buffer.document = Document(text, fields[0].start)
         self._text = text
-        self._stops = [_Stop(field, 0) for field in fields]
+        self.stops = [_Stop(field, 0) for field in fields]
         self._go(0)
 
     def end(self) -> None:
         """Forget the template; the text stays."""
-        self._stops = []
+        self.stops = []
 
     def move(self, step: int) -> None:
         """Go so many fields on, or back; from the last one to the end of the line, which ends the template."""
@@ -102,10 +97,10 @@ class Tabstops:
         if self._at_cursor() is not None:
             wanted = self._current + step
         elif step > 0:
-            wanted = next((n for n, stop in enumerate(self._stops) if stop.start > cursor), len(self._stops))
+            wanted = next((n for n, stop in enumerate(self.stops) if stop.start > cursor), len(self.stops))
         else:
-            wanted = next((n for n in reversed(range(len(self._stops))) if self._stops[n].end < cursor), 0)
-        if wanted < len(self._stops):
+            wanted = next((n for n in reversed(range(len(self.stops))) if self.stops[n].end < cursor), 0)
+        if wanted < len(self.stops):
             self._go(max(wanted, 0))
         else:
             self.end()
@@ -114,7 +109,7 @@ class Tabstops:
     def go_to_empty(self) -> bool:
         """Go to the first field that lacks a value, unless the cursor is in one; whether there was one to go to."""
         here = self._at_cursor()
-        lacking = [n for n, stop in enumerate(self._stops) if stop.start == stop.end and not stop.field.quoted]
+        lacking = [n for n, stop in enumerate(self.stops) if stop.start == stop.end and not stop.field.quoted]
         if not lacking or (here is not None and here.start == here.end):
             return False
         self._go(lacking[0])
@@ -169,17 +164,17 @@ class Tabstops:
         self._text = text[: stop.start - 1] + text[stop.end + 1 :]
         stop.field = stop.field.unquoted()
         stop.start = stop.end = stop.start - 1
-        for later in self._stops[self._current + 1 :]:
+        for later in self.stops[self._current + 1 :]:
             later.start -= 2
             later.end -= 2
         self._buffer.document = Document(self._text, stop.start)
 
     def _at_cursor(self) -> _Stop | None:
-        if not self._stops:
+        if not self.stops:
             return None
         cursor = self._buffer.cursor_position
-        for number in (self._current, *range(len(self._stops))):
-            stop: _Stop = self._stops[number]
+        for number in (self._current, *range(len(self.stops))):
+            stop: _Stop = self.stops[number]
             if stop.start <= cursor <= stop.end:
                 self._current = number
                 return stop
@@ -187,7 +182,7 @@ class Tabstops:
 
     def _go(self, number: int) -> None:
         self._current = number
-        stop = self._stops[number]
+        stop = self.stops[number]
         self._buffer.cursor_position = stop.end
         self._buffer.complete_state = None
         if stop.field.choices and stop.start == stop.end:
@@ -203,11 +198,11 @@ class Tabstops:
         """Move the fields along with a change inside one of them; a change elsewhere ends the template."""
         before, after = self._text, self._buffer.text
         self._text = after
-        if not self._stops or before == after:
+        if not self.stops or before == after:
             return
         grown = len(after) - len(before)
-        for number in (self._current, *range(len(self._stops))):
-            stop = self._stops[number]
+        for number in (self._current, *range(len(self.stops))):
+            stop = self.stops[number]
             if (
                 stop.end - stop.start + grown >= 0
                 and after.startswith(before[: stop.start])
@@ -216,7 +211,7 @@ class Tabstops:
                 self._current = number
                 stop.end += grown
                 stop.touched = True
-                for later in self._stops[number + 1 :]:
+                for later in self.stops[number + 1 :]:
                     later.start += grown
                     later.end += grown
                 return
@@ -263,10 +258,10 @@ class FieldMarks(Processor):
         """The empty fields of a row, and the one that the cursor is in, by column."""
         document = row.document
         here = document.cursor_position
-        for start, end, text in self._tabstops.stops:
-            if start != end and not start <= here <= end:
+        for stop in self._tabstops.stops:
+            if stop.start != stop.end and not stop.start <= here <= stop.end:
                 continue
-            line, column = document.translate_index_to_position(start)
+            line, column = document.translate_index_to_position(stop.start)
             if line == row.lineno:
                 first = row.source_to_display(column)
-                yield first, first + end - start, text
+                yield first, first + stop.end - stop.start, stop.field.shown

@@ -23,11 +23,7 @@ _NEEDS_QUOTES = re.compile(r"""[\s"'\\#|>$]""")
 
 
 class Suggestion(msgspec.Struct, frozen=True, gc=False):
-    """One possible completion.
-
-    The text replaces the characters from `start` up to, not including, `end`. Display and meta may come from a server:
-    escape them before a terminal gets them.
-    """
+    """A completion: a text for `start` to `end`. Display and meta may be a server's: escape them for a terminal."""
 
     text: str
     start: int

@@ -33,11 +33,7 @@ ValueKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:
-    """An option of a command.
-
-    The names have their dashes. The usage line calls the value `metavar`, or else by its kind. Choices are there where
-    the values are a fixed set.
-    """
+    """An option of a command; names have their dashes. The usage calls its value `metavar`, or else by its kind."""
 
     names: tuple[str, ...]
     help: str = ""
