@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.errors import ServerError
+from rpcserver.system.printable import printable
 from rpcserver.system.settings import default_workers
 from rpcwire.control import ServerReady
 from rpcwire.worker_models import MODELS
@@ -122,7 +123,7 @@ def announce(
         logger.info("control socket: %s", control)
     notifier.ready(said)
     if parent is not None:
-        ready = ServerReady(
-            os.getpid(), tuple(addresses), serving, settings.model, settings.app, round(seconds, 3), control
+        app = settings.app and printable(settings.app)
+        parent.send(
+            ServerReady(os.getpid(), tuple(addresses), serving, settings.model, app, round(seconds, 3), control)
         )
-        parent.send(ready)

@@ -59,8 +59,9 @@ class Reload:
             if self._tls is not None:
                 self._tls.renew()
         except TlsError as error:
-            self._report(WorkerFailed(str(error)))
-            self._end_failed(str(error))
+            failure = WorkerFailed.of(str(error), None, shortage=False)
+            self._report(failure)
+            self._end_failed(failure.message)
             return
         self.active = self._awaits_app = True
         logger.info("reloading: generation %d", self.generation)

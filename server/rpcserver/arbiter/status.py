@@ -16,6 +16,7 @@ from rpcserver.arbiter.memory_gauge import MemoryUse
 from rpcserver.system.errors import ServerError
 from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.method_board import MethodReadings  # noqa: TC001 - as below
+from rpcserver.system.printable import printable
 from rpcserver.system.scoreboard import SlotReading, Totals  # noqa: TC001 - msgspec reads the fields' types
 from rpcserver.system.version import __version__
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, StemStatus, TotalStatus, WorkerStatus
@@ -42,7 +43,7 @@ def server_status(arbiter: Arbiter, gauge: MemoryGauge) -> ServerStatus:
         pid=os.getpid(),
         version=__version__,
         model=settings.model,
-        app=settings.app,
+        app=settings.app and printable(settings.app),
         phase=arbiter.phase.value,
         generation=crew.generation,
         reloading=arbiter.reloads.active,

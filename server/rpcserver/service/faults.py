@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Raw
 
-from rpcserver.service.source import class_name, one_line, own_traceback, printable, raised_in
+from rpcserver.service.source import class_name, one_line, own_traceback, raised_in
 from rpcserver.system.errors import QuickStop, RpcError
 from rpcserver.system.near_names import near_names
+from rpcserver.system.printable import printable
 from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rpcserver.service.coroutines import ended_from_outside
 from rpcserver.service.endpoint import HANDLER_LOG
-from rpcserver.service.source import handler_name, handler_place, one_line, own_traceback, printable
+from rpcserver.service.source import handler_name, handler_place, one_line, own_traceback
 from rpcserver.system.errors import AppFailed, QuickStop
+from rpcserver.system.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -97,11 +97,6 @@ def one_line(error: BaseException) -> str:
     return f"{kind}: {text}" if text else kind
 
 
-def printable(text: str) -> str:
-    """A text that UTF-8 can carry: lone surrogates become escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def has_own_frames(trace: TracebackType | None) -> bool:
     """Whether any frame of a traceback lies outside this package and the import machinery."""
     return any(_is_own(frame.filename) for frame in traceback.extract_tb(trace))

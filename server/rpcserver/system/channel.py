@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from rpcserver.system.printable import printable
 from rpcserver.system.sockets import connection_of
 from rpcwire.control import ServerReady, StartFailed
 
@@ -45,7 +46,7 @@ class LoadedService(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, name: str, version: str, openrpc: str) -> LoadedService:
         """Describe a service, whatever characters it is called by, as far as a registry has room for."""
-        return cls(_told(name)[:_LONGEST_NAME], _told(version)[:_LONGEST_NAME], openrpc)
+        return cls(printable(name)[:_LONGEST_NAME], printable(version)[:_LONGEST_NAME], openrpc)
 
 
 class WorkerStarted(msgspec.Struct, frozen=True, tag="started"):
@@ -70,7 +71,7 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
     @classmethod
     def of(cls, message: str, traceback: str | None, *, shortage: bool) -> WorkerFailed:
         """Say it with texts that can be told: without lone surrogates, and not too long."""
-        return cls(_told(message), None if traceback is None else _told(traceback[-_MAX_TRACEBACK:]), shortage)
+        return cls(printable(message), None if traceback is None else printable(traceback[-_MAX_TRACEBACK:]), shortage)
 
 
 class NextWanted(msgspec.Struct, frozen=True, tag="next"):
@@ -81,11 +82,6 @@ class Retiring(msgspec.Struct, frozen=True, tag="retiring"):
     """A worker goes on serving, and shall be replaced: it is told to drain once its successor is ready."""
 
     reason: str
-
-
-def _told(text: str) -> str:
-    """Make a text of it that any message can carry."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 Report = WorkerStarted | WorkerReady | WorkerFailed | NextWanted | Retiring
@@ -241,8 +237,9 @@ class ParentLink:
 
     def send(self, event: ServerReady | StartFailed) -> None:
         """Tell the other side; a side that is gone or does not read is not waited for longer than 5 seconds."""
-        if isinstance(event, StartFailed) and event.traceback and len(event.traceback) > _MAX_TRACEBACK:
-            event = msgspec.structs.replace(event, traceback=event.traceback[-_MAX_TRACEBACK:])
+        if isinstance(event, StartFailed):
+            trace = event.traceback and printable(event.traceback[-_MAX_TRACEBACK:])
+            event = StartFailed(printable(event.message), trace)
         self._socket.settimeout(_PATIENCE)
         try:
             self._socket.sendall(msgspec.json.encode(event) + b"\n")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcserver.system.errors import QuickStop
+from rpcserver.system.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,14 +248,14 @@ class LineHandler(logging.Handler):
             "worker": self.worker,
             "pid": record.process,
             "logger": record.name,
-            "message": _bounded(_encodable(record.getMessage()), _as_json),
+            "message": _bounded(printable(record.getMessage()), _as_json),
         }
         if method := getattr(record, "method", None):
-            fields["method"] = _encodable(method)
+            fields["method"] = printable(method)
         for name, value in getattr(record, "fields", {}).items():
-            fields[name] = _encodable(value) if isinstance(value, str) else value
+            fields[name] = printable(value) if isinstance(value, str) else value
         if traceback := self._traceback(record):
-            fields["traceback"] = _bounded(_encodable(traceback), _as_json)
+            fields["traceback"] = _bounded(printable(traceback), _as_json)
         return _as_json(fields).decode() + "\n"
 
     def _traceback(self, record: logging.LogRecord) -> str:
@@ -308,10 +309,6 @@ def _timestamp(seconds: float) -> str:
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
-
-
-def _encodable(text: str) -> str:
-    return _utf8(text).decode()
 
 
 def _set_in(text: str) -> str:

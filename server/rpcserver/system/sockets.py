@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import NATIVE, BindError, TcpBind, UnixBind, format_host_port, with_framing
+from rpcserver.system.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -194,7 +195,7 @@ class UnixListener(Listener):
     """A listening Unix socket, and the file that it made, unless it has an abstract name."""
 
     def __init__(self, listening: socket.socket, bind: UnixBind) -> None:
-        super().__init__(listening, f"unix:{bind.path}")
+        super().__init__(listening, f"unix:{printable(bind.path)}")
         self._path = None if bind.abstract else Path(bind.path)
         self._identity = None if self._path is None else _identity(self._path)
         self._owner = os.getpid()

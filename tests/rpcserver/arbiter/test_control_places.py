@@ -14,7 +14,7 @@ from rpcserver.arbiter.control import open_control, runtime_folder
 from rpcserver.system.addresses import BindError
 from rpcwire import Goodbye
 from tests.rpcserver.steering import control_client, control_path, steering
-from tests.servers import launched, running
+from tests.servers import PROBE_APP, launched, running
 
 
 def test_a_server_without_a_control_socket_has_none(tmp_path: Path) -> None:
@@ -163,3 +163,17 @@ def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_pat
         for client in early:
             client.close()
         assert server.log().count("not served for now") == 1
+
+
+def test_names_that_are_no_text_are_told_with_escapes(tmp_path: Path) -> None:
+    app, path = tmp_path / os.fsdecode(b"n\xffw.py"), tmp_path / os.fsdecode(b"s\xff")
+    app.write_text(PROBE_APP)
+    bind = ("--bind", f"unix:{path}")
+    with launched(*bind, "-w", "1", str(app), cwd=tmp_path) as server:
+        server.ready = ready = server.event() or {}
+        assert (ready["app"], ready["addresses"]) == (f"{tmp_path}/n\\udcffw.py", [f"unix:{tmp_path}/s\\udcff"])
+        with steering(server) as arbiter:
+            status = arbiter.status()
+        assert [status["app"], status["listeners"][0]["address"]] == [ready["app"], *ready["addresses"]]
+    with launched(*bind, "--tls-cert", str(path), str(app), cwd=tmp_path) as refused:
+        assert (refused.event() or {})["message"].startswith(f"{tmp_path}/s\\udcff: ")

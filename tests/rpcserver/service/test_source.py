@@ -5,8 +5,9 @@ from typing import TypeVar
 
 import pytest
 
-from rpcserver.service.source import has_own_frames, one_line, own_traceback, printable
+from rpcserver.service.source import has_own_frames, one_line, own_traceback
 from rpcserver.system.errors import QuickStop
+from rpcserver.system.printable import printable
 from tests.rpcserver.calling import caller_of
 
 
