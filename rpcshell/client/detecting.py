@@ -31,7 +31,7 @@ from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarg
 from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.dialects.recognition import Recogniser
@@ -85,20 +85,20 @@ def find_out(
     timeout: float = DETECTION_CONNECT_TIMEOUT,
     tls: TlsFiles | None = None,
     limit: float | None = None,
-    without: Collection[Guess] = (),
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Finding:
     """Look at a server as `detect` does, and say what was found, whatever that is; other errors are those of `detect`.
 
-    There are `limit` seconds for all guesses together, if not the usual ones; those in `without` are not made.
+    There are `limit` seconds for all guesses together, if not the usual ones.
     """
     if isinstance(target, ChildTarget):
         raise UsageError("what a child speaks has to be named", hint=f"as in jsonrpc:{target}")
     address = target.address if isinstance(target, HttpTarget) else target
     known = tuple(recognisers(dialects))
+    without: tuple[Guess, ...] = ()
     if isinstance(target, UnixTarget):
         # No URL leads to a Unix socket.
-        without = (*without, *(guess for one in known for guess in one.guesses if guess.refines == HTTP))
+        without = tuple(guess for one in known for guess in one.guesses if guess.refines == HTTP)
     began = time.monotonic()
     first = dial(address, timeout, tls)
     with contextlib.ExitStack() as stack:

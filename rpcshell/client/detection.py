@@ -79,17 +79,9 @@ class Detection:
                 connections.append(connect_and_send(guess))
             wait_until(detection.due)
 
-    Times are in seconds, on the driver's clock.
-
-    Args:
-        recognisers: The dialects, or those of them that may be spoken.
-        guesses: What is to be said besides.
-        over_http: Whether it is known to be a server of HTTP.
-        without: Guesses that are not made.
-        began: When.
-        limit: For all guesses together.
-        patience: What a guess has to itself.
-        greets: Whether it is known to be one that greets: nothing is said to it, and it has longer for that.
+    Times are in seconds, on the driver's clock, by which it `began`. All guesses together have the `limit`, each one
+    has `patience`. The `guesses` are said besides those of the recognisers, but none of those in `without`. To a server
+    that `greets` nothing is said, and it has longer for that.
 
     Attributes:
         over_http: Whether it is a server of HTTP, for all that is known.

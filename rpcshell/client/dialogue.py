@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, seen, silence_hint, system_reason, unfinished
 from rpcshell.client.dialects import Event, Message, Partial, ServerRequest, Stray, Tell
 from rpcshell.client.dialects.messages import not_json
@@ -32,13 +34,10 @@ MOST_UNSENT: Final = 1024 * 1024
 """Bytes that may wait to be sent before nothing more is read: who asks and does not listen to answers has to wait."""
 
 
-class _Call:
-    __slots__ = ("deliver", "end")
-
-    def __init__(self, deliver: Deliver, end: int) -> None:
-        self.deliver: Deliver | None = deliver
-        self.end = end
-        """Up to which byte of all that this connection sends the request goes."""
+class _Call(msgspec.Struct):
+    deliver: Deliver | None
+    end: int
+    """Up to which byte of all that this connection sends the request goes."""
 
 
 class Dialogue:

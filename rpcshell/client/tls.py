@@ -237,15 +237,13 @@ def _words(reason: str) -> str:
 
 
 class _Certificate(msgspec.Struct, frozen=True):
-    """What a certificate says about itself; times as OpenSSL writes them."""
+    """What a certificate says about itself: whose it is, by its common name or the first of its names, for which hosts
+    and addresses, and when, in the times that OpenSSL writes.
+    """
 
     subject: str
-    """Whose it is: the common name, or the first of its names."""
-
     issuer: str
     names: tuple[str, ...]
-    """The host names and addresses that it is for."""
-
     begins: str
     ends: str
 

@@ -204,22 +204,9 @@ class Enveloped(FramedDialect):
         super().__init__(max_reply, floats, framing)
         self._envelope = envelope
         self._id_path = envelope.id_path
+        self.in_order = not self._id_path
+        self.one_call, self.pipelined = envelope.one_call, envelope.pipelined
         self._greeted = not (envelope.greets or (envelope.hello is not None and envelope.hello_reply))
-
-    @property
-    def in_order(self) -> bool:  # type: ignore[override]  # an envelope decides it, and not the class
-        """Whether replies carry no number."""
-        return not self._id_path
-
-    @property
-    def one_call(self) -> bool:  # type: ignore[override]
-        """Whether each call needs a connection of its own."""
-        return self._envelope.one_call
-
-    @property
-    def pipelined(self) -> bool:  # type: ignore[override]
-        """Whether a call may be sent before the one before it is answered."""
-        return self._envelope.pipelined
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A call as the table has it, which may have no place for such params."""

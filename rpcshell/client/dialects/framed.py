@@ -51,7 +51,7 @@ class FramedDialect:
 
     listens: ClassVar[Literal[True]] = True
 
-    in_order: ClassVar[bool] = False
+    in_order: bool = False
     """Whether replies come in the order of their calls, and carry no number."""
 
     absent_params: ClassVar[bool] = False
@@ -60,10 +60,10 @@ class FramedDialect:
     serves_one: ClassVar[bool] = False
     """Whether a server serves one client at a time, while others are connected or wait to be, and hear nothing."""
 
-    one_call: ClassVar[bool] = False
+    one_call: bool = False
     """Whether a connection is for one call, and the next one needs another."""
 
-    pipelined: ClassVar[bool] = True
+    pipelined: bool = True
     """Whether a call may be sent before the one before it is answered."""
 
     options_type: ClassVar[type[msgspec.Struct] | None] = None

@@ -73,9 +73,8 @@ class AddressSource(_Lookups):
         try:
             found = socket.getaddrinfo(encoded_host(TcpTarget(host, port)), port, type=socket.SOCK_STREAM)
         except (UnicodeError, socket.gaierror) as error:
-            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-                return None, _AGAIN
-            return [], _AGAIN
+            away = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            return None if away else [], _AGAIN
         hosts = sorted({str(address[0]) for _, address in streams(found)})
         return [Listed(TcpTarget(one, port)) for one in hosts], _AGAIN
 

@@ -40,7 +40,7 @@ class Toy(FramedDialect):
     """Greeted first, it logs in, opens, and calls; replies come in turn, some in parts, and it says that it leaves."""
 
     framings: ClassVar[tuple[str, ...]] = ("line", "nul")
-    in_order: ClassVar[bool] = True
+    in_order = True
 
     def hello(self) -> Steps[None]:
         greeting: Event = yield Hear(timeout=DEADLINE)
