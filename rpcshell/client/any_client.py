@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakSet
@@ -16,7 +17,6 @@ from rpcwire import MAX_REPLY, Floats
 from rpcwire.numbers import FLOAT_HOOKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rpcshell.client.dialects import Description, DialectFactory

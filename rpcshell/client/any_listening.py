@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Callable, Iterator
 from threading import current_thread, main_thread
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +21,6 @@ from rpcshell.client.transport import Transport, input_ended, why_ended
 from rpcwire import EncodeError, ErrorCode, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.trace import Ends
 

@@ -6,6 +6,7 @@ Importing this does not import asyncio; that happens when a client is made.
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from rpcshell.client.any_client import AnyClient
@@ -18,7 +19,6 @@ from rpcshell.client.target import FleetTarget, Target
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Mapping
     from types import EllipsisType
 
     from rpcshell.client.any_client import ClientOptions

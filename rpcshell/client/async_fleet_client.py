@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -19,7 +20,6 @@ from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from types import EllipsisType
 
     from rpcshell.client.any_client import ClientOptions

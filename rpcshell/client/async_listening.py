@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnection, handshake_error
@@ -19,8 +20,6 @@ from rpcshell.client.transport import abandon, break_off, input_ended, leave, op
 from rpcwire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpcshell.client.dialects import Step, Steps
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.dialogue import Delivery, Heard

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -13,8 +14,6 @@ from rpcshell.client.daemon_threads import DaemonThreads
 from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, ShellError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Meta, Reply
 

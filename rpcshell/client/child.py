@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ConnectionFailed
@@ -23,7 +24,6 @@ from rpcshell.client.exchange import Dropped
 from rpcshell.client.exit_status import how_it_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from rpcshell.client.target import ChildTarget

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from rpcshell.client.any_client import AnyClient
@@ -19,7 +20,6 @@ from rpcshell.client.retry import Attempts
 from rpcshell.client.target import FleetTarget, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
     from types import EllipsisType
 
     from rpcshell.client.any_client import ClientOptions

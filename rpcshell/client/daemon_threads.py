@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rpcshell.client.threads import thread_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _MANY: Final = 1 << 30
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from codecs import BOM_UTF8
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rpcshell.client.dialects import Description
 from rpcshell.client.errors import UsageError
 from rpcwire import ParseError, decode_value
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _PATIENCE: Final = 30.0
 _SHOWN: Final = 200

@@ -10,6 +10,7 @@ import math
 import select
 import socket
 import time
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -31,8 +32,6 @@ from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarg
 from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.dialects.recognition import Recogniser
     from rpcshell.client.target import Target, TlsFiles

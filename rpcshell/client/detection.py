@@ -9,16 +9,14 @@ What is said and how answers are recognised is the dialects' business; bytes are
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, Literal
 
 import msgspec
 
 from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recogniser, Recognition
 from rpcshell.client.dialects.steps import OTHER_FORM
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
 
 PATIENCE: Final = 0.15
 """Seconds that a guess has to itself, beside the time that bytes take there and back."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Container, Iterable
+from typing import Any, Final
 
 from rpcshell.client.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
-
 
 SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
 KINDS = ("unix", "exec")

@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
@@ -23,8 +24,6 @@ from rpcshell.client.errors import UsageError
 from rpcshell.client.target import FleetTarget, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rpcshell.client.tls import TlsStream
 
 Address = tuple[int, tuple[Any, ...]]

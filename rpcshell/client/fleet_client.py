@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Unpack
@@ -19,7 +20,6 @@ from rpcshell.client.fleet.spares import Spares
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from types import EllipsisType
 
     from rpcshell.client.any_client import ClientOptions

@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -36,8 +37,6 @@ from rpcwire import MAX_REPLY
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.target import HttpTarget, TlsFiles
 

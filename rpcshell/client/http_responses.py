@@ -5,6 +5,7 @@ The data of a stream of events is JSON (https://html.spec.whatwg.org/multipage/s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -13,7 +14,6 @@ from rpcshell.client.errors import ProtocolError, ShellError
 from rpcwire import MAX_REPLY, ErrorCode, MessageError, decode_value, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from http.client import HTTPResponse
 
     from rpcshell.client.target import HttpTarget

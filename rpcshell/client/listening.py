@@ -9,6 +9,7 @@ import queue
 import select
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnection, handshake_error
@@ -20,8 +21,6 @@ from rpcshell.client.transport import abandon, break_off, input_ended, leave, op
 from rpcwire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpcshell.client.dialects import ServerRequest, Step, Steps
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.dialogue import Delivery, Heard

@@ -5,14 +5,13 @@ Importing this imports neither of them, nor asyncio; that happens when a client 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.target import FleetTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.async_client import AsyncClient
     from rpcshell.client.client import Client

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Iterable, Iterator
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from rpcshell.client.trace import Ends
 
 _CREDENTIALS: Final = struct.Struct("iII")

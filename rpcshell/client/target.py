@@ -6,7 +6,7 @@ Parsing and printing only; connecting is the client's job.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 import msgspec
 from msgspec.structs import replace
@@ -32,9 +32,6 @@ from rpcshell.client.dialect_names import (
     unknown_dialect,
 )
 from rpcshell.client.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 _DIALECT = re.compile(rf"{SPOKEN.pattern}:(?!//)")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")

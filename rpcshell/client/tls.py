@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from ssl import SSLError, SSLWantReadError, SSLWantWriteError
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -20,8 +21,6 @@ from rpcshell.client.diagnosis import NO_TLS, system_reason
 from rpcshell.client.errors import ConnectionFailed, TlsFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpcshell.client.target import TlsFiles, TlsTarget
 
 _INSPECTION: Final = 2.0

@@ -6,6 +6,7 @@ Each is in a file of its own (`dialling`, `tls`, `child`, `http`); a further one
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from rpcshell.client.dialling import dial, part
@@ -13,7 +14,6 @@ from rpcshell.client.errors import ConnectionFailed, ProtocolError
 from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, UnixTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
 
     from rpcshell.client.dialects.framed import FramedDialect

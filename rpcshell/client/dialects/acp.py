@@ -6,6 +6,7 @@ only why it has stopped; what it wants to be allowed is asked of a person, and d
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -20,8 +21,6 @@ from rpcshell.version import __version__
 from rpcwire import EncodeError, Fault, Floats, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from rpcshell.client.dialects import Message, Steps
 
 NEW: Final = "session/new"

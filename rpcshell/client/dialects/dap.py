@@ -9,7 +9,8 @@ exceptions and `configurationDone` as soon as a program is there to be debugged.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -20,9 +21,6 @@ from rpcshell.client.dialects.method_tables import described, is_capable, method
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 EXCEPTIONS: Final = "setExceptionBreakpoints"
 DONE: Final = "configurationDone"

@@ -6,7 +6,8 @@ things stand. Places are keys with dots between them, and in a list counts from 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta
@@ -35,9 +36,6 @@ from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout, UsageError
 from rpcwire import EncodeError, Floats, ParseError, Reply, encode_value
 from rpcwire.framings import FRAMINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a server has to greet, and to answer a greeting."""

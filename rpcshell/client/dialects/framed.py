@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -26,8 +27,6 @@ from rpcwire import (
 from rpcwire.framings import FRAMINGS, InterruptedDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from rpcshell.client.dialects.recognition import Guess, Recognition
     from rpcwire import Floats
 

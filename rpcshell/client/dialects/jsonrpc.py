@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Final
 
 from msgspec import UNSET
 
@@ -28,9 +29,6 @@ from rpcshell.client.dialects.steps import PROBE_TIMEOUT
 from rpcshell.client.errors import ConnectionLost
 from rpcwire import ERROR_OUT, EncodeError, Fault, ParseError, Reply, decode_value, encode_value
 from rpcwire.framings import FRAMINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _DISCOVER: Final = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
 _LIST_METHODS: Final = b'{"method":"system.listMethods","params":[],"id":1}'

@@ -7,6 +7,7 @@ JSONRPC.SetConfiguration says which. Discovery asks JSONRPC.Introspect, whose sc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description, Steps
@@ -16,8 +17,6 @@ from rpcshell.client.dialects.recognition import Guess, Recognition, first_objec
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rpcwire import Reply
 
 _DEEPEST: Final = 20

@@ -10,9 +10,10 @@ and characters in UTF-16 code units. What else is typed goes as it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -25,9 +26,6 @@ from rpcshell.client.dialects.recognition import Guess, Recognition, framing_see
 from rpcshell.version import __version__
 from rpcwire import EncodeError, Fault, Floats, Reply
 from rpcwire.framings import FRAMINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 OPEN: Final = "textDocument/didOpen"
 CLOSE: Final = "textDocument/didClose"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from rpcwire import EncodeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _MOST_OFFERED: Final = 200
 _LARGEST: Final = 16 * 1024 * 1024

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from msgspec import UNSET
 
 from rpcwire import EncodeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 METHOD, PARAMS, SPREAD, ID = "$method", "$params", "$params...", "$id"
 BY_NAME, BY_POSITION, ID_TEXT = "$by-name", "$by-position", "$id-text"

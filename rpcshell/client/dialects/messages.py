@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
 from rpcshell.client.dialects.steps import Tell
 from rpcwire import ErrorCode, Goodbye, Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _MOST_SHOWN: Final = 1000
 """Characters of what came that an error shows."""

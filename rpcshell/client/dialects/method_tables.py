@@ -6,16 +6,14 @@ what a server must be capable of for each. A table is read when it is first need
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pkgutil import get_data
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from rpcshell.client.dialects.steps import Description
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _FILE: Final = {"name": "file", "description": "its path", "schema": {"type": "string"}, "x-completes": True}
 _PLACE: Final = (

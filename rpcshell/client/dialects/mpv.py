@@ -9,8 +9,9 @@ default.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Message, Steps
 from rpcshell.client.dialects.framed import FramedDialect
@@ -19,9 +20,6 @@ from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, InvalidReply, ParseError, Reply, decode_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a player has to answer at first."""

@@ -7,7 +7,8 @@ answer. A transaction that has failed is told in a good reply.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
@@ -16,9 +17,6 @@ from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.ovsdb_schema import described
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""

@@ -7,13 +7,11 @@ lead discriminators. A table that several databases have is taken for one, with 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from rpcshell.client.dialects import Description
 from rpcshell.client.dialects.lenient import as_mapping
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _ABOUT_SERVER: Final = "_Server"
 """The database in which a server tells of itself."""

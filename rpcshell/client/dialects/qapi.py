@@ -12,13 +12,11 @@ its tag to the object of that variant. Half a schema is better than none: what i
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from rpcshell.client.dialects import Description
 from rpcshell.client.dialects.lenient import as_list
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _OPEN: Final = frozenset(("device_add", "netdev_add"))
 """Commands that take more members than the schema has, where they take no union."""

@@ -7,6 +7,7 @@ commands and nothing of their params, which are in `qga.json`. It runs one after
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +21,6 @@ from rpcshell.client.errors import CallTimeout
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rpcwire import Floats, Reply
 
 SYNC_TIMEOUT: Final = 3.0

@@ -9,7 +9,8 @@ Discovery asks `query-qmp-schema`; `rpcshell.client.dialects.qapi` reads what th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
 
 from msgspec import UNSET
 
@@ -20,9 +21,6 @@ from rpcshell.client.dialects.recognition import Guess, Recognition, first_objec
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GREETING: Final = "QMP"
 """The event that a greeting is to the dialect; its params are the greeting's."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -17,9 +18,6 @@ from rpcshell.client.dialects.lenient import as_mapping
 from rpcwire import FrameError, ParseError, decode_value, encode_request
 from rpcwire.framing import PREFIX_SIZE, frame
 from rpcwire.framings import FRAMINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MOST_FIRST_BYTES: Final = 64 * 1024
 """How much of what a server says on one connection is looked at."""

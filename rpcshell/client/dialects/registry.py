@@ -6,6 +6,7 @@ Those that a configuration names are given along, as `dialects`.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType
@@ -15,11 +16,8 @@ from rpcshell.client.dialect_names import OWN, in_other_packages, unknown_dialec
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from rpcshell.client.dialects import DialectFactory
     from rpcwire import Floats
-
 
 Trait = Literal["announces", "serves_one"]
 """Whether servers are told what else their client can be asked for, as MCP's are of a model; or serve one at a time."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, Message, Partial, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
@@ -19,9 +20,6 @@ from rpcshell.client.dialects.lenient import as_mapping, as_text
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
 from rpcshell.client.dialects.varlink_idl import parse
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply, encode_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""

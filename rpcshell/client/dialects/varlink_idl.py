@@ -7,12 +7,10 @@ is better than none: a member that cannot be read is left out, and the next one 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _TOKEN: Final = re.compile(
     r"""

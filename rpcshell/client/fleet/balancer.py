@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import accumulate, permutations
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -18,8 +19,6 @@ from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Kind, Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence, Set
-
     from rpcshell.client.target import Target
 
 PROBE: Final = "rpc.discover"

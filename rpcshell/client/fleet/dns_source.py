@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from rpcshell.client.dialling import encoded_host, streams
 from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
 from rpcshell.client.target import DnsTarget, SrvTarget, TcpTarget, TlsTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _AGAIN: Final = 5.0
 """Seconds after which names are asked for again that tell nothing of it, or could not be found."""

@@ -12,8 +12,9 @@ import os
 import stat
 import threading
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from kazoo.client import KazooClient, KazooState
@@ -28,9 +29,6 @@ from rpcshell.client.tls import client_context
 from rpcwire import InvalidMember
 from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
 from rpcwire.serverset import METRICS, Member, ServersetAddress, decode_member, is_host, is_member_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _SESSION: Final = 10.0
 """Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""

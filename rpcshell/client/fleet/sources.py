@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
 from rpcshell.client.target import DnsTarget, FleetTarget, ListTarget, ServersetTarget, SrvTarget, TlsFiles
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 
 class Source(Protocol):

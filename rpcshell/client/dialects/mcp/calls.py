@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
@@ -13,9 +14,6 @@ from rpcshell.client.dialects.lenient import as_text
 from rpcshell.client.dialects.mcp import methods
 from rpcshell.client.dialects.mcp.uri_template import expand
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply, encode_value
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 SOUGHT_IN: Final = ("resources/templates/list", "resources/list")

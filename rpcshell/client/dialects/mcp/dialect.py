@@ -8,6 +8,7 @@ methods is `methods`' business.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
@@ -37,8 +38,6 @@ from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, Reply, decode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from rpcshell.client.dialects import Message, Steps
 
 _STATELESS: Final = "2026-07-28"

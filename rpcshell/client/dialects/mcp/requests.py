@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,9 +12,6 @@ import msgspec
 from rpcshell.client.dialects import Form, FormAction, ServerRequest
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcwire import Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
 
 SAMPLING: Final = "sampling/createMessage"
 """What a server asks of a model that its client has."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _EXPRESSION: Final = re.compile(r"\{([+#./;?&]?)([^{}]+)\}")
 _VARIABLE: Final = re.compile(r"([^*:]+)(?:(\*)|:([1-9][0-9]{0,3}))?")
