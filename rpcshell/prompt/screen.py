@@ -82,7 +82,7 @@ class Screen(Output):
 
     def result(self, call: Call) -> None:
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
-        with self._writing:
+        with self.hold():
             self._page(self._rendering.result(call))
             self._show_footer(call)
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,13 @@ def test_a_note_from_another_thread_is_written() -> None:
     assert "a note \\x1b[2J\n" in terminal.text
 
 
+@pytest.mark.parametrize(
+    "show",
+    [lambda screen: screen.text("line\n" * 50), lambda screen: screen.result(outcome(["x" * 70] * 50))],
+    ids=["text", "result"],
+)
 def test_a_note_from_another_thread_waits_until_the_pager_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, show: Callable[[Screen], None]
 ) -> None:
     shown, left = tmp_path / "shown", tmp_path / "left"
     os.mkfifo(shown)
@@ -155,7 +161,7 @@ def test_a_note_from_another_thread_waits_until_the_pager_is_left(
 
     thread = threading.Thread(target=note)
     thread.start()
-    terminal.screen.text("line\n" * 50)
+    show(terminal.screen)
     thread.join(30)
     assert meanwhile == [""]
     assert "a note\n" in terminal.text
