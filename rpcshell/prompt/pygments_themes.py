@@ -1,19 +1,10 @@
 """Styles of pygments as themes: which there are, and the colours that each gives to a line and to JSON."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from pygments.styles import get_all_styles, get_style_by_name
-from pygments.token import Comment, Error, Generic, Keyword, Literal, Name
+from pygments.token import Comment, Error, Generic, Keyword, Literal, Name, _TokenType
 from pygments.util import ClassNotFound
 
 from rpcshell.client.errors import UsageError
-
-if TYPE_CHECKING:
-    from pygments.token import _TokenType
-
-__all__ = ["pygments_colours", "pygments_themes"]
 
 
 def pygments_themes() -> tuple[str, ...]:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
 
-__all__ = ["LineReading"]
-
 
 class LineReading(msgspec.Struct, eq=False, kw_only=True):
     """Reads lines of a session; what it takes is documented where it is made."""

@@ -3,27 +3,17 @@
 What is said of a line is `hint`'s; `toolbar` shows it, and loads this with the first key.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from rpcshell.line.hint import hint, problems
-from rpcshell.line.language import statements
-from rpcshell.prompt.context import LONGEST_LIVE
+from rpcshell.line.hint import Hint, hint, problems
+from rpcshell.line.language import Problem, statements
+from rpcshell.prompt.context import LONGEST_LIVE, LineContext
 from rpcshell.view.escape import visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from rpcshell.line.hint import Hint
-    from rpcshell.line.language import Problem
-    from rpcshell.prompt.context import LineContext
-    from rpcshell.view.pretty import Fragment
-
-__all__ = ["Remark", "remark"]
+from rpcshell.view.pretty import Fragment
 
 _TOO_LONG: Final = "too long to be looked into while typing; Enter runs it"
 _MOST_PROBLEMS: Final = 20

@@ -1,21 +1,14 @@
 """What the screen shows of replies and errors, in its settings and as wide as it is at the moment."""
 
-from __future__ import annotations
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+from rpcshell.client.errors import ShellError
+from rpcshell.shell.call import Call
+from rpcshell.view.pretty import Fragment
 from rpcshell.view.render import FOOTER, render_error, render_footer, render_result, render_value
+from rpcshell.view.settings import Settings
 from rpcshell.view.wrap import wrapped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rpcshell.client.errors import ShellError
-    from rpcshell.shell.call import Call
-    from rpcshell.view.pretty import Fragment
-    from rpcshell.view.settings import Settings
-
-__all__ = ["Rendering"]
 
 
 class Rendering:

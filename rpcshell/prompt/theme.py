@@ -4,17 +4,12 @@ All can be read on the background they are for; which of the colours can is `con
 token names here too, so that a style of pygments says it all.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from rpcshell.prompt.contrast import BLACK, WHITE, is_dark, readable
-
-if TYPE_CHECKING:
-    from rpcshell.prompt.contrast import RGB
+from rpcshell.prompt.contrast import BLACK, RGB, WHITE, is_dark, readable
 
 
 class _Palette(NamedTuple):

@@ -1,10 +1,6 @@
 """The terminal of the process's own streams: whether there is one, and how wide it is."""
 
-from __future__ import annotations
-
 from typing import IO
-
-__all__ = ["columns_of_terminal", "is_terminal"]
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
