@@ -21,15 +21,12 @@ from rpcserver.system.threads import NoThread, note_thrown, start_thread
 from rpcserver.workers.leadership import Leadership, PoolThread
 from rpcserver.workers.limits import WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, READ, WRITE
-from rpcserver.workers.parking import ParkedConnection, Parking
 from rpcserver.workers.refusals import give_up, refuse_request
 from rpcserver.workers.thread import ThreadedWorker, take_overdue
 
 if TYPE_CHECKING:
-    import socket
-
-    from rpcserver.service.context import Peer
     from rpcserver.workers.base import WorkerSetup
+    from rpcserver.workers.parking import ParkedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +64,6 @@ class PoolWorker(ThreadedWorker):
         # Free for a moment when the lookout shall look at once: that costs less than an event.
         self._alarm = threading.Lock()
         self._alarm.acquire()
-        self._parking = Parking(self.terms, self._submit, self._closed, self._hasten)
 
     def prepare(self) -> None:
         """Start the lookout and the pool, which has fewer threads where there are no more."""
@@ -79,30 +75,6 @@ class PoolWorker(ThreadedWorker):
             except NoThread as error:
                 logger.warning("the pool has %d of %d threads: %s", number, self.settings.threads, error)
                 return
-
-    def open_connections(self) -> int:
-        """Return how many connections are open, parked or not."""
-        return len(self._parking)
-
-    def serve(self, accepted: socket.socket) -> None:
-        """Park a connection until its client speaks."""
-        # Counted before it is parked, since it may end, and its end be counted, at once.
-        self.board.connection_opened()
-        if not self._parking.add(accepted):
-            self.board.connection_closed()
-
-    def drain_connections(self) -> None:
-        """Ask every connection for an end without loss."""
-        self._parking.drain()
-
-    def reclaim_connections(self) -> None:
-        """Ask idle connections for an end without loss, and others to hurry."""
-        self._parking.reclaim(self.idlest)
-
-    def _closed(self) -> None:
-        self.board.connection_closed()
-        if self.draining or len(self._parking) == self.settings.max_connections - 1:
-            self.wake()
 
     def _add_thread(self) -> None:
         start_thread(self._work, "rpcserver-pool", daemon=False)
@@ -168,7 +140,7 @@ class PoolWorker(ThreadedWorker):
             sole = connection.read_request()
             if sole is not None:
                 last = conversation.leaving
-                reply = self._run(connection, sole, conversation.peer, last, me)
+                reply = self._run(connection, sole, last, me)
                 if reply is None:
                     return False
                 if last:
@@ -183,7 +155,7 @@ class PoolWorker(ThreadedWorker):
         share = _SHARE
         while share > 0 and (request := conversation.next_request()) is not None:
             body, last = request
-            reply = self._run(connection, body, conversation.peer, last, me)
+            reply = self._run(connection, body, last, me)
             if reply is None:
                 return False
             conversation.hold(reply, last=last)
@@ -195,24 +167,16 @@ class PoolWorker(ThreadedWorker):
             self._parking.park(connection, ANSWER)
         return True
 
-    def _run(
-        self, connection: ParkedConnection, body: bytes | bytearray, peer: Peer, last: bool, me: PoolThread
-    ) -> bytes | None:
+    def _run(self, connection: ParkedConnection, body: bytes | bytearray, last: bool, me: PoolThread) -> bytes | None:
         """Run a request; None where it was given up, and the connection is no longer this thread's."""
         running = me.running
         began = monotonic()
         running[began] = connection, body
-        reply = self.answer(body, peer, last)
+        reply = self.answer(body, connection.conversation.peer, last)
         return None if running.pop(began, None) is None else reply
 
-    def look_after(self) -> None:
-        """See to requests that run too long."""
-        super().look_after()
-        if not self._lookout.is_alive():
-            raise RuntimeError("the lookout's thread has ended")
-        if not self.settings.timeout:
-            return
-        limit = monotonic() - self.settings.timeout
+    def give_up_overdue(self, limit: float) -> None:
+        """Answer requests that run too long, and have other threads in place of theirs."""
         for found in list(self._leadership.threads):
             overdue = take_overdue(found.running, limit)
             if overdue is None:

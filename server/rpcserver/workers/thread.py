@@ -56,6 +56,12 @@ class ThreadedWorker(Worker):
     """What the models have in common that run requests in threads: taking connections in, and giving requests up."""
 
     _crowded = False
+    _lookout: threading.Thread | None = None
+    """Sees to the deadlines of parked connections, once there may be some."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        super().__init__(setup)
+        self._parking = Parking(self.terms, self._submit, self._closed, self._hasten)
 
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
@@ -78,28 +84,32 @@ class ThreadedWorker(Worker):
                 self.acceptor.wait(tick)
             self.look_after()
 
-    def drain(self) -> None:
-        """Nothing to do: the signal ends the acceptor's wait."""
-
     def reclaim(self) -> None:
         """Have the main thread see to it, whose wait the signal ends."""
         self._crowded = True
 
-    @abc.abstractmethod
     def serve(self, accepted: socket.socket) -> None:
-        """Take a connection in."""
+        """Take a connection in: park it until its client speaks."""
+        # Counted before it is parked, since it may end, and its end be counted, at once.
+        self.board.connection_opened()
+        if not self._parking.add(accepted):
+            self.board.connection_closed()
 
-    @abc.abstractmethod
     def open_connections(self) -> int:
-        """Return how many connections are open."""
+        """Return how many connections are open, parked or not."""
+        return len(self._parking)
 
-    @abc.abstractmethod
     def reclaim_connections(self) -> None:
         """Ask idle connections for an end without loss, and others to hurry, since clients wait."""
+        self._parking.reclaim(self.idlest)
 
-    @abc.abstractmethod
     def drain_connections(self) -> None:
         """Ask every connection for an end without loss."""
+        self._parking.drain()
+
+    @abc.abstractmethod
+    def give_up_overdue(self, limit: float) -> None:
+        """See to requests that have been running since `limit` at least, in monotonic seconds."""
 
     def in_call(self) -> bool:
         """The main thread runs none."""
@@ -115,6 +125,10 @@ class ThreadedWorker(Worker):
         if self._crowded and not self.draining:
             self._crowded = False
             self.reclaim_connections()
+        if self._lookout is not None and not self._lookout.is_alive():
+            raise RuntimeError("the thread that looks after parked connections has ended")
+        if self.settings.timeout:
+            self.give_up_overdue(monotonic() - self.settings.timeout)
 
     def note_given_up(self, connection: BlockingConnection | NonBlockingConnection, thread: threading.Thread) -> None:
         """Log a request that has run too long; a thread cannot be ended, so the worker must be replaced."""
@@ -130,6 +144,20 @@ class ThreadedWorker(Worker):
         if accepted is not None:
             self.serve(accepted)
         return accepted is not None
+
+    @abc.abstractmethod
+    def _submit(self, connection: ParkedConnection, new: bool) -> None:
+        """Have the requests of a connection run, which were read as its deadline was looked at."""
+
+    @abc.abstractmethod
+    def _hasten(self) -> None:
+        """Have the lookout look at once."""
+
+    def _closed(self) -> None:
+        """A parked connection has ended."""
+        self.board.connection_closed()
+        if self.draining or self.open_connections() >= self.settings.max_connections - 1:
+            self.wake()
 
 
 def take_overdue(running: dict[float, T], limit: float) -> T | None:
@@ -180,9 +208,9 @@ class ThreadConnection(BlockingConnection):
     def _answer(self) -> Answer:
         return self._answer_claimed if self._settings.timeout else self._run
 
-    def take_over(self, now: float) -> bool:
-        """Take the connection from its thread if that runs a request for too long; the caller then calls `give_up`."""
-        body = take_overdue(self._running, now - self._settings.timeout)
+    def take_over(self, limit: float) -> bool:
+        """Take the connection from its thread if that runs a request since `limit`; the caller then calls `give_up`."""
+        body = take_overdue(self._running, limit)
         if body is None:
             return False
         self._given_up = body
@@ -228,8 +256,6 @@ class ThreadWorker(ThreadedWorker):
         super().__init__(setup)
         self._connections: dict[ThreadConnection, threading.Thread] = {}
         self._leaving = threading.Lock()
-        self._parking = Parking(self.terms, lambda connection, _: self._resume(connection), self._closed, self._hasten)
-        self._watcher: threading.Thread | None = None
 
     def prepare(self) -> None:
         """Prepare for the signal that interrupts threads; they start with their connections."""
@@ -239,15 +265,15 @@ class ThreadWorker(ThreadedWorker):
 
     def open_connections(self) -> int:
         """Return how many connections are open, those that are parked included."""
-        return len(self._connections) + len(self._parking)
+        return len(self._connections) + super().open_connections()
 
     def serve(self, accepted: socket.socket) -> None:
         """Serve a connection in a thread of its own, at once unless there are many."""
-        self.board.connection_opened()
-        if len(self._connections) < _MANY or not self._can_park():
+        if len(self._connections) >= _MANY and self._can_park():
+            super().serve(accepted)
+        else:
+            self.board.connection_opened()
             self._start(accepted)
-        elif not self._parking.add(accepted):
-            self._closed()
 
     def _start(self, accepted: socket.socket, parked: ParkedConnection | None = None) -> None:
         begun = None if parked is None else parked.conversation
@@ -291,9 +317,9 @@ class ThreadWorker(ThreadedWorker):
     def _can_park(self) -> bool:
         """Start the thread that watches parked connections, if there is none; False where the system has none left."""
         with self._leaving:
-            if self._watcher is None:
+            if self._lookout is None:
                 try:
-                    self._watcher = start_thread(self._watch, "rpcserver-watcher")
+                    self._lookout = start_thread(self._watch, "rpcserver-watcher")
                 except NoThread:
                     return False
         return True
@@ -313,30 +339,24 @@ class ThreadWorker(ThreadedWorker):
                 if connection.awaits is not WRITE:
                     connection.receive()
                 if parking.settle(connection):
-                    self._resume(connection)
+                    self._submit(connection, True)
             if not parking.due_in():
                 parking.look_after()
             # A thread that waits for the next one must not keep this one alive.
             del connection
 
-    def _resume(self, connection: ParkedConnection) -> None:
+    def _submit(self, connection: ParkedConnection, new: bool) -> None:
         self._start(connection.socket, connection)
 
     def _hasten(self) -> None:
         self._parking.wake()
-
-    def _closed(self) -> None:
-        """A parked connection has ended."""
-        self.board.connection_closed()
-        if self.draining or self.open_connections() >= self.settings.max_connections - 1:
-            self.wake()
 
     def drain_connections(self) -> None:
         """Ask every connection for an end without loss, and interrupt its thread."""
         with self._leaving:
             for connection in self._connections:
                 self._drain(connection)
-        self._parking.drain()
+        super().drain_connections()
 
     def reclaim_connections(self) -> None:
         """Ask idle connections for an end without loss, and interrupt their threads; ask others to hurry."""
@@ -358,16 +378,10 @@ class ThreadWorker(ThreadedWorker):
         if thread.ident is not None and not (connection.abandoned or connection.parked):
             signal.pthread_kill(thread.ident, _INTERRUPT)
 
-    def look_after(self) -> None:
-        """See to requests that run too long."""
-        super().look_after()
-        if self._watcher is not None and not self._watcher.is_alive():
-            raise RuntimeError("the thread that watches parked connections has ended")
-        if not self.settings.timeout:
-            return
-        now = monotonic()
+    def give_up_overdue(self, limit: float) -> None:
+        """Answer requests that run too long, each in a thread of its own."""
         for connection, thread in list(self._connections.items()):
-            if connection.take_over(now):
+            if connection.take_over(limit):
                 self.note_given_up(connection, thread)
                 try:
                     start_thread(partial(self._give_up, connection), "rpcserver-giving-up")
