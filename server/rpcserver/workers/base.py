@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.workers.app_process import Preloaded
+    from rpcserver.workers.blocking_connection import BlockingConnection
     from rpcserver.workers.conversation import Answer, Conversation
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ class Worker(abc.ABC):
 
     model: ClassVar[str]
 
+    _current: BlockingConnection | None = None  # that this process serves, in models in which it serves one at a time
+
     answer: Answer  # like the dispatcher's, and sees to `max_requests`; for models that block
     signals: OwnSignals
     offspring: Offspring
@@ -139,13 +142,15 @@ class Worker(abc.ABC):
     def run(self) -> None:
         """Serve connections; return once `draining` is set and everything is answered."""
 
-    @abc.abstractmethod
     def drain(self) -> None:
-        """Bring `run` to its end; called in a signal handler, after `draining` was set. It ends the acceptor's wait."""
+        """Bring `run` to its end, without loss; called in a signal handler, which ends the acceptor's wait as well."""
+        if self._current is not None:
+            self._current.drain()
 
-    @abc.abstractmethod
     def reclaim(self) -> None:
         """Let go of connections that keep other clients waiting, idle or long in use; called in a signal handler."""
+        if self._current is not None:
+            self._current.reclaim()
 
     def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
         """Get what `run` cannot do without; NoThread or OSError where there is no thread or descriptor left."""

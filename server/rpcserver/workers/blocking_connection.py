@@ -17,7 +17,7 @@ from rpcserver.system.errors import QuickStop
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.limits import READ_SIZE, grace_allowed
 from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE, Next
-from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge, converse, prepare, reset_on_close
+from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge, converse, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,10 +97,7 @@ class BlockingConnection:
             )
             self.conversation.lost = True
         # Not in a `finally`: a connection may have been left to another thread.
-        if self.conversation.reset:
-            reset_on_close(self._socket)
-        self.conversation.release()
-        self._socket.close()
+        NonBlockingConnection(self._socket, self.conversation).close()
 
     def refuse(self, reply: bytes) -> None:
         """Close the connection, instead of serving it, with a reply that says why."""

@@ -86,7 +86,6 @@ class ForkWorker(Worker):
 
     model = "fork"
 
-    _current: BlockingConnection | None = None
     _methods: MethodBoard | None = None
 
     def __init__(self, setup: WorkerSetup) -> None:
@@ -133,16 +132,6 @@ class ForkWorker(Worker):
                 self.acceptor.wait(self._tick)
             self._look_after()
         self._turned_away.wait()
-
-    def drain(self) -> None:
-        """End a child's connection without loss. In the worker, the signal ends the acceptor's wait."""
-        if self._current is not None:
-            self._current.drain()
-
-    def reclaim(self) -> None:
-        """End a child's connection if it may go; in the worker, what is full sees to that itself."""
-        if self._current is not None:
-            self._current.reclaim()
 
     def _accept(self) -> None:
         if self._has_room():

@@ -17,8 +17,6 @@ class SyncWorker(Worker):
 
     model = "sync"
 
-    _current: BlockingConnection | None = None
-
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
         self._lingering = Lingering()
@@ -36,12 +34,7 @@ class SyncWorker(Worker):
         """End the connection that is being served without loss, and hold no listener meanwhile."""
         if self._current is not None:
             self.acceptor.close()
-            self._current.drain()
-
-    def reclaim(self) -> None:
-        """End the connection that is being served, if it may go, as when draining; and go on with the next."""
-        if self._current is not None:
-            self._current.reclaim()
+        super().drain()
 
     def _serve(self, connection: socket.socket) -> None:
         self.board.connection_opened()
