@@ -24,13 +24,12 @@ from rpcwire.control import ServerReady, StartFailed
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE: Final = 128 * 1024  # bytes of a message between processes of the server
+_MAX_MESSAGE: Final = 128 * 1024  # bytes of a message between processes of the server
 
 _MAX_TRACEBACK: Final = 64 * 1024
 _CONNECTION: Final = b"connection"
 _LEAVE: Final = b"leave"
 _ACKNOWLEDGED: Final = b"acknowledged"
-_DESCRIPTOR: Final = struct.Struct("i")
 _PATIENCE: Final = 5.0
 _MAX_LINE: Final = 4096
 _LONGEST_NAME: Final = 256
@@ -112,7 +111,7 @@ class WatchedEnd(PacketEnd):
 
     def _next_packet(self) -> bytes | None:
         try:
-            message = self._socket.recv(MAX_MESSAGE)
+            message = self._socket.recv(_MAX_MESSAGE)
         except BlockingIOError:
             return None
         except ConnectionResetError as error:
@@ -128,6 +127,14 @@ class AppEnd(PacketEnd):
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the process cannot do what it is for."""
         self._report(WorkerFailed.of(message, traceback, shortage=shortage))
+
+    def _receive(self, descriptors: int) -> tuple[bytes, tuple[int, ...]]:
+        """Wait for a message, and for the descriptors that may come with it."""
+        packed = struct.Struct(f"{descriptors}i")
+        # socket.recv_fds has programs that handlers start inherit the descriptors.
+        room = socket.CMSG_LEN(packed.size)
+        message, ancillary, _, _ = self._socket.recvmsg(_MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+        return message, packed.unpack(ancillary[0][2]) if ancillary else ()
 
     def _report(self, report: msgspec.Struct) -> bool:
         try:
@@ -188,12 +195,8 @@ class WorkerEnd(AppEnd):
     def next_connection(self) -> socket.socket | None:
         """Ask for a connection that waits; None when there is none left, and the worker may leave."""
         self._report(NextWanted())
-        # socket.recv_fds has programs that handlers start inherit the connection.
-        room = socket.CMSG_LEN(_DESCRIPTOR.size)
-        message, ancillary, _, _ = self._socket.recvmsg(len(_CONNECTION), room, socket.MSG_CMSG_CLOEXEC)
-        if message == _CONNECTION and ancillary:
-            return connection_of(*_DESCRIPTOR.unpack(ancillary[0][2]))
-        return None
+        message, descriptors = self._receive(1)
+        return connection_of(*descriptors) if message == _CONNECTION and descriptors else None
 
 
 def open_channel() -> tuple[ArbiterEnd, WorkerEnd]:

@@ -125,7 +125,10 @@ def _heard(asked: logging.Logger) -> bool:
 
 
 def keep_enabled(last_resort: logging.Handler | None) -> None:
-    """Let nothing that an app configures for all loggers silence the server's own that there are by now."""
+    """Let nothing that an app configures for all loggers silence the server's own that there are by now.
+
+    Where it leaves nobody who takes their records, `last_resort` does.
+    """
     for name, found in list(logging.root.manager.loggerDict.items()):
         if isinstance(found, logging.Logger) and name.partition(".")[0] in _OWN:
             if type(found) is logging.Logger:

@@ -7,17 +7,14 @@ stem, or says that it has ended.
 from __future__ import annotations
 
 import socket
-import struct
 from typing import Final
 
 import msgspec
 
-from rpcserver.system.channel import MAX_MESSAGE, AppEnd, WatchedEnd, WorkerEnd, WorkerFailed
+from rpcserver.system.channel import AppEnd, WatchedEnd, WorkerEnd, WorkerFailed
 from rpcserver.system.sockets import connection_of
 
 STEM_NAME: Final = "rpcserver-stem"  # what ps(1) and top(1) call a stem
-
-_DESCRIPTORS: Final = struct.Struct("2i")
 
 
 class WorkerOrder(msgspec.Struct, frozen=True, tag="fork"):
@@ -78,9 +75,8 @@ class StemEnd(AppEnd):
 
     def receive(self) -> tuple[WorkerOrder, WorkerEnd, int] | Retire | None:
         """Wait for the next order: with the worker's ends of its channel and its lifeline; None when the link ends."""
-        room = socket.CMSG_LEN(_DESCRIPTORS.size)
         try:
-            message, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+            message, descriptors = self._receive(2)
         except ConnectionResetError:
             return None
         if not message:
@@ -88,7 +84,7 @@ class StemEnd(AppEnd):
         order = _orders.decode(message)
         if isinstance(order, Retire):
             return order
-        channel, lifeline = _DESCRIPTORS.unpack(ancillary[0][2])
+        channel, lifeline = descriptors
         return order, WorkerEnd(connection_of(channel)), lifeline
 
 

@@ -126,7 +126,7 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Notifier:
-        """Make a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and remove them, as above."""
+        """Make a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, which no program of handlers' gets."""
         address = environment.pop("NOTIFY_SOCKET", None)
         microseconds = environment.pop("WATCHDOG_USEC", "")
         watched = environment.pop("WATCHDOG_PID", str(os.getpid()))
