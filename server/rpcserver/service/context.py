@@ -53,10 +53,7 @@ class Peer:
 
 
 class MethodLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose records carry the method's name as `record.method`."""
-
-    def __init__(self, logger: logging.Logger, method: str) -> None:
-        super().__init__(logger, {"method": method})
+    """A logger whose records carry the method's name, its `extra`, as `record.method`."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Add the method's name to what the caller put in `extra`."""

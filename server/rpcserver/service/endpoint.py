@@ -57,7 +57,7 @@ class Endpoint:
         self.method = method
         self.signature = signature = read_signature(method.handler, method.name)
         self.replies = ReplyEncoder(method.out) if replies is None else replies
-        self.log = MethodLogger(HANDLER_LOG, method.name)
+        self.log = MethodLogger(HANDLER_LOG, {"method": method.name})
         self.last_was_large = False
         self.counts: MethodCounts | None = None
         self.direct = signature.context_at is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import traceback
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
     from rpcserver.service.endpoint import Endpoint
 
-RECEIVING: Final = 0
-READING: Final = 1
-CALLING: Final = 2
-REPLYING: Final = 3
+RECEIVING, READING, CALLING, REPLYING = range(4)
 """What was done with a request: its body or its params were read, its handler was called, its result written."""
 
 _SHOWN_NAME = 80

@@ -31,10 +31,7 @@ OUTCOMES: Final = ("error", "invalid_params", "failed", "cancelled")
 """How calls end that have no result: the words after that, in this order. "error" is what a handler answers with,
 "failed" what it did not mean to; a call is cancelled on an event loop."""
 
-ERROR: Final = TOOK + 1
-INVALID_PARAMS: Final = TOOK + 2
-FAILED: Final = TOOK + 3
-CANCELLED: Final = TOOK + 4
+ERROR, INVALID_PARAMS, FAILED, CANCELLED = range(TOOK + 1, TOOK + 1 + len(OUTCOMES))
 
 _ENTRY: Final = 72
 _NAME: Final = 64

@@ -137,19 +137,16 @@ class AsyncWorker(Worker):
     def _accept(self) -> None:
         """Accept connections, and when the worker drains, take those that still wait; in the helper thread."""
         try:
-            while self._has_room() and not self.draining:
+            while self._room.wait() and not self.draining:
                 connection = self.acceptor.accept()
                 if connection is not None:
                     self._hand_over(connection)
             self.acceptor.close()
-            while self._has_room() and (waiting := self.channel.next_connection()) is not None:
+            while self._room.wait() and (waiting := self.channel.next_connection()) is not None:
                 self._hand_over(waiting)
         finally:
             # Whatever ended it: a worker that accepts nothing must not stay.
             self._loop.call_soon_threadsafe(self._on_none_left)
-
-    def _has_room(self) -> bool:
-        return self._room.wait()
 
     def _hand_over(self, connection: socket.socket) -> None:
         self._room.clear()

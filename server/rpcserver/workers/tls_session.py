@@ -10,7 +10,7 @@ import ssl
 from typing import Final
 
 from rpcserver.system.tls import subject_of
-from rpcwire import FrameError, TruncatedFrame
+from rpcwire import FrameError
 
 _HEADER: Final = 5  # RFC 8446, 5.1: a record's type, version and length
 _LARGEST_RECORD: Final = 16 * 1024
@@ -33,16 +33,6 @@ _MEANINGS: Final = {
 
 class TlsFailure(FrameError):
     """The client's side of TLS is wrong; nothing more can be said to it."""
-
-
-class TruncatedRecord(TruncatedFrame):
-    """The stream ended inside a record."""
-
-    def __init__(self) -> None:
-        super().__init__(0, None)
-
-    def __str__(self) -> str:
-        return "the stream ended inside a TLS record"
 
 
 class TlsSession:
@@ -104,13 +94,13 @@ class TlsSession:
         return self._read()
 
     def receive_eof(self) -> None:
-        """Say that the stream has ended; TlsFailure where that was in the handshake, TruncatedRecord in a record."""
+        """Say that the stream has ended; TlsFailure where that was inside the handshake, or a record."""
         if not self.unfinished:
             self.ended = True
             return
         if not self.established:
             raise self._fail("the client left in the middle of the TLS handshake")
-        raise TruncatedRecord
+        raise TlsFailure("the stream ended inside a TLS record")
 
     def give_up(self, limit: float) -> TlsFailure:
         """End a handshake that has taken longer than `limit` seconds, and return what to say about it."""

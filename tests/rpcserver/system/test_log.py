@@ -157,7 +157,7 @@ def test_the_log_of_a_server_can_go_to_a_file_as_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("evil", [False, True])
 def test_what_a_handler_logs_names_its_method(written: Written, evil: bool) -> None:
     name = "price\n\x1b[31m" if evil else "price"
-    MethodLogger(written.logger, name).warning("no tea")
+    MethodLogger(written.logger, {"method": name}).warning("no tea")
     line = written.read()
     assert line.count("\n") == 1
     assert "\x1b" not in line

@@ -11,7 +11,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcserver.workers.tls_session import TlsFailure, TlsSession, TruncatedRecord
+from rpcserver.workers.tls_session import TlsFailure, TlsSession
 from rpcwire import FrameError
 
 AUTHORITY = trustme.CA()
@@ -93,7 +93,7 @@ def test_whatever_comes_after_the_handshake_is_waited_for_or_a_failure(data: byt
         assert session.failed
     else:
         if session.mid_record:
-            with pytest.raises(TruncatedRecord, match="inside a TLS record"):
+            with pytest.raises(TlsFailure, match="inside a TLS record"):
                 session.receive_eof()
 
 
