@@ -14,7 +14,6 @@ import click
 import msgspec
 
 from rpcserver.config_reference import print_reference
-from rpcserver.grouped_help import GroupedCommand, GroupedOption
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import (
     ServerSettings,
@@ -57,6 +56,30 @@ class Invocation(msgspec.Struct, frozen=True):
     """Whether nothing is to be started."""
 
 
+class _GroupedOption(click.Option):
+    """An option that stands under a heading in the help."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class _GroupedCommand(click.Command):
+    """A command whose help has headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group in the order in which they were declared."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            # What the argument is, the text above the options says.
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                groups.setdefault(getattr(parameter, "group", "Other"), []).append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+
 class _Group:
     """Options under a heading; unless one is given, the default of each is that of the setting with its name."""
 
@@ -70,7 +93,7 @@ class _Group:
             attributes = {"default": default, "show_default": not isinstance(default, bool), **attributes}
         if read is not None:
             attributes["callback"] = _read_by(read)
-        return click.option(*names, cls=GroupedOption, group=self._heading, **attributes)
+        return click.option(*names, cls=_GroupedOption, group=self._heading, **attributes)
 
     def seconds(self, name: str, *, least: float = 0, most: float = _LONGEST, **attributes: Any) -> Decorator:
         return self.option(name, type=click.FloatRange(least, most), read=checked_seconds, metavar="S", **attributes)
@@ -134,7 +157,7 @@ _OTHER: Final = _Group("Other")
 
 @click.command(
     "rpcserver",
-    cls=GroupedCommand,
+    cls=_GroupedCommand,
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
 )
 @click.argument("app", required=False, type=click.Path(), envvar=f"{ENVIRONMENT}_APP")

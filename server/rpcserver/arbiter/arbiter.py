@@ -54,7 +54,7 @@ _IF_SENT: Final = frozenset({signal.SIGTTIN, signal.SIGTTOU})
 
 
 class Arbiter:
-    """Keeps a number of workers on a set of listeners.
+    """Keeps a number of workers on a set of listeners; `status` and `control_service` read what it is made of.
 
     Args:
         health: where balancers ask how the server is.

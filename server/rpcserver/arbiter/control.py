@@ -43,7 +43,6 @@ _MAX_FRAME: Final = 64 * 1024
 _ANSWERS_AT_ONCE: Final = 16
 _MOST_PATIENCE: Final = 5.0
 _PAUSE: Final = 1.0
-_SAID_AGAIN: Final = 60.0
 _READING: Final = frozenset({READ, LINGER})
 _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
@@ -164,7 +163,7 @@ class ControlServer:
             max_frame=_MAX_FRAME, read_timeout=patience, write_timeout=patience, idle_timeout=0
         )
         self._clients: set[_Client] = set()
-        self._refusals = RateLimit(_SAID_AGAIN)
+        self._refusals = RateLimit()
         self._watch(control.listener)
 
     @property

@@ -42,7 +42,6 @@ _MOST_CLIENTS: Final = 64
 _ACCEPTS_AT_ONCE: Final = 16
 _LONGEST_HEAD: Final = 8192
 _PAUSE: Final = 1.0
-_SAID_AGAIN: Final = 60.0
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
 _ORIGIN: Final = re.compile(rb"\Ahttps?://[^/?]*", re.IGNORECASE)
 _AGENT_WORDS: Final = {Fitness.READY: "ready up", Fitness.DRAINING: "drain"}
@@ -60,7 +59,7 @@ class HealthServer:
         self._judge = judge
         self._clients: dict[int, _Client] = {}
         self._accepts_again: float | None = None
-        self._refusals = RateLimit(_SAID_AGAIN)
+        self._refusals = RateLimit()
         self._watch()
         for listener in listeners:
             logger.info("health is told at %s", listener.address)

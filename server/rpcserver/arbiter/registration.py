@@ -36,7 +36,6 @@ SILENCE: Final = 3.0
 """Seconds after which arbiter and companion, which talk twice a second, take each other to be stalled."""
 
 _NOT_HEARD: Final = "the process that keeps the registration does not answer"
-_SAID_AGAIN: Final = 60.0
 
 
 class RegistryState(enum.Enum):
@@ -112,7 +111,7 @@ class Registration:
         """Until when the server's end waits for the registry, in monotonic seconds; None before it leaves."""
         self.left = False
         """Whether the registry has forgotten it, as it was asked to."""
-        self._problems = RateLimit(_SAID_AGAIN)
+        self._problems = RateLimit()
 
     @property
     def awaited(self) -> bool:

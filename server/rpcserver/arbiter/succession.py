@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rpcserver.arbiter.slots import LIVED
 from rpcserver.system.channel import WorkerFailed
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rpcserver.system.scoreboard import SlotReading
 
 logger = logging.getLogger(__name__)
-
-_SHORTAGE_AGAIN: Final = 60.0
 
 
 class Succession:
@@ -40,7 +38,7 @@ class Succession:
         self._events = events
         self._overseer = overseer
         self._start_timeout = start_timeout
-        self._shortage = RateLimit(_SHORTAGE_AGAIN)
+        self._shortage = RateLimit()
 
     def follow(self, worker: WorkerProcess, end: Exit) -> None:
         """See to the place of a worker that was ready once."""

@@ -353,9 +353,9 @@ def _write_at_once(descriptor: int, line: bytes) -> int:
 
 
 class RateLimit:
-    """Lets one through in a period of seconds; two threads at the same moment both, which does no harm."""
+    """Lets one through in a period of seconds, by default a minute; two threads at the same moment both."""
 
-    def __init__(self, period: float) -> None:
+    def __init__(self, period: float = 60.0) -> None:
         self._period = period
         self._due = 0.0
 
