@@ -10,7 +10,6 @@ import shutil
 import sys
 from contextlib import contextmanager
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import asdict, replace
@@ -252,9 +251,9 @@ def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> N
         _show_text(shell, measured, side_by_side=bool(options.models))
     if not options.models:
         _remember(shell, _typical(measured), options)
-    if options.html is not None:
+    if options.page is not None:
         try:
-            Path(options.html).write_text(page.html(measured), encoding="utf-8")
+            options.page.write_text(page.html(measured), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{options.html} cannot be written: {error.strerror}") from error
         shell.output.note(f"a page with charts is in {options.html}")

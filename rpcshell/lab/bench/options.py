@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import msgspec
 
 from rpcshell.client.errors import UsageError
+from rpcshell.servers.folders import user_path
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["BenchOptions", "bench_options"]
 
@@ -74,10 +75,13 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.processes is not None and self.processes > self.most_connections:
             raise UsageError(f"{self.processes} processes need as many connections, not {self.most_connections}")
-        if self.html is not None:
-            folder = Path(self.html).parent
-            if not folder.is_dir() or Path(self.html).is_dir():
-                raise UsageError(f"{self.html} cannot be written: {folder} is no folder, or it is one itself")
+        if (page := self.page) is not None and (page.is_dir() or not page.parent.is_dir()):
+            raise UsageError(f"{self.html} cannot be written: {page.parent} is no folder, or it is one itself")
+
+    @property
+    def page(self) -> Path | None:
+        """Where the page is written."""
+        return None if self.html is None else user_path(self.html)
 
     @property
     def most_connections(self) -> int:

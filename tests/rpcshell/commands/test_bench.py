@@ -72,12 +72,15 @@ def test_a_run_is_told_to_programs_in_full(connected: Shell, output: Recording) 
     assert connected.session.call("ping", 2).result == 2
 
 
-def test_a_run_is_reported_and_compared_with_the_one_before(connected: Shell, output: Recording) -> None:
+def test_a_run_is_reported_and_compared_with_the_one_before(
+    connected: Shell, output: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     connected.execute(":bench -c 1 -d 0.3 ping --compare")
     assert output.texts[0].startswith("ping\n1 connection, closed loop · 1 sync worker")
     assert "no earlier run" in output.texts[-1]
-    connected.execute(":bench -c 1 -d 0.3 ping --compare --html page.html")
-    assert Path("page.html").read_text().startswith("<!DOCTYPE html>")
+    connected.execute(":bench -c 1 -d 0.3 ping --compare --html ~/page.html")
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
     assert "Against the last run of this call" in output.texts[-1]
 
 
