@@ -66,14 +66,7 @@ class Probe:
     """The callers. Where they `keep`, every second one keeps its connection for some calls, else none does."""
 
     def __init__(
-        self,
-        target: Target,
-        call: ProbedCall,
-        timeline: Timeline,
-        *,
-        tls: TlsFiles | None,
-        callers: int,
-        keep: bool,
+        self, target: Target, call: ProbedCall, timeline: Timeline, *, tls: TlsFiles | None, callers: int, keep: bool
     ) -> None:
         self._called = call
         self._timeline = timeline

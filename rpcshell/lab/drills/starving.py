@@ -21,7 +21,7 @@ from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.load.callers import small_stacks
-from rpcshell.view.units import count_of, duration
+from rpcshell.view.units import count_of, duration, plural
 from rpcwire import GOODBYE, MAX_REPLY
 
 if TYPE_CHECKING:
@@ -51,14 +51,15 @@ def hold(drill: Drill, connections: int, seconds: float) -> None:
     """Hold idle connections."""
     until = time.monotonic() + seconds
     members = [_Idle(number, drill, until) for number in range(1, connections + 1)]
-    drill.verdict = Verdict(f"{connections} idle connections were held, and let go before their time.")
+    whole = count_of(connections, "idle connection")
+    drill.verdict = Verdict(f"{whole} {plural(connections, 'was', 'were')} held, and let go before the time.")
     _starve(drill, members, until)
     timeline = drill.timeline
     held = len({moment.details["connection"] for moment in timeline.find("held")})
     kept_out = [member for member in members if member.worker is None]
-    parts = [f"{held} of {connections} idle connections were let in by {_holders(members)}"]
+    parts = [f"{held} of {whole} {plural(held, 'was', 'were')} let in by {_holders(members)}"]
     if kept_out:
-        parts.append(f"{len(kept_out)} never were")
+        parts.append(f"{len(kept_out)} never {plural(len(kept_out), 'was', 'were')}")
     if reclaimed := timeline.count("reclaimed"):
         parts.append(f"{reclaimed} had to go for others that waited")
     text = f"{', '.join(parts)}. {_effect(drill, _AGAINST_IDLE)}"
@@ -70,13 +71,13 @@ def slow(drill: Drill, connections: int | None, rate: float, seconds: float) -> 
     connections = connections or min(len(drill.before.workers), _MOST)
     until = time.monotonic() + seconds
     members = [_Slow(number, drill, until, rate=rate) for number in range(1, connections + 1)]
-    drill.verdict = Verdict(f"{connections} slow senders were let go before their time.")
-    _starve(drill, members, until)
-    dropped = drill.timeline.find("dropped")
     senders = count_of(connections, "slow sender")
-    if dropped:
+    drill.verdict = Verdict(f"{senders} {plural(connections, 'was', 'were')} let go before the time.")
+    _starve(drill, members, until)
+    if dropped := drill.timeline.find("dropped"):
         after = min(moment.details.get("after_ms", 0.0) for moment in dropped) / 1000
-        text = f"{len(dropped)} of {senders} were dropped, the first after {duration(after)}"
+        were = plural(len(dropped), "was", "were")
+        text = f"{len(dropped)} of {senders} {were} dropped, the first after {duration(after)}"
     else:
         text = f"None of {senders} was dropped within {duration(seconds)}: the read deadline is later"
     text += f". {_effect(drill, _AGAINST_SLOW)}"

@@ -167,12 +167,7 @@ class ServerFollower:
     """
 
     def __init__(
-        self,
-        watch: LocalServerWatch,
-        timeline: Timeline,
-        look_at_calls: Callable[[float], None],
-        *,
-        callers: int,
+        self, watch: LocalServerWatch, timeline: Timeline, look_at_calls: Callable[[float], None], *, callers: int
     ) -> None:
         self._watch = watch
         self._timeline = timeline

@@ -83,10 +83,7 @@ def run_fleet_top(
 
 
 def _show(
-    board: Board[Any],
-    feed: Feed | FleetWatch,
-    drawn: Callable[[int, int], Iterable[Fragment]],
-    surface: Surface,
+    board: Board[Any], feed: Feed | FleetWatch, drawn: Callable[[int, int], Iterable[Fragment]], surface: Surface
 ) -> None:
     def pieces() -> StyleAndTextTuples:
         size = application.output.get_size()

@@ -38,6 +38,10 @@ def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: 
     assert server.pids() == pids
 
 
+def test_a_single_connection_is_told_of_as_one(drilled: Start) -> None:
+    assert "1 of 1 idle connection was let in by worker 1" in drilled(1).run(":drill hold 1 -d 0.3").summary["text"]
+
+
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "async"])
 def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, model: str) -> None:
