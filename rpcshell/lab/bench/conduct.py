@@ -136,8 +136,7 @@ class _Runs:
     def measure(self) -> list[Measurement]:
         """Make all rounds, in which models take turns, so that none has the better time.
 
-        Raises:
-            KeyboardInterrupt: Ctrl-C came before there was anything to show.
+        Ctrl-C is raised only where there is nothing to show yet.
         """
         start = self._pattern() if self._options.models else None
         if start is None:

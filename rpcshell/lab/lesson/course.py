@@ -65,11 +65,7 @@ class Course:
         self._columns = columns
 
     def run(self, first: int) -> None:
-        """Show all steps from that number on, one after the other.
-
-        Raises:
-            Cancelled: Ctrl-C was pressed.
-        """
+        """Show all steps from that number on, one after the other; Cancelled upon Ctrl-C."""
         try:
             for number in range(first, len(STEPS) + 1):
                 self._show(number, 1.0)

@@ -72,11 +72,7 @@ class ClientGenerator:
         self._clients = [make() for _ in range(1 if self._fleet else task.connections)]
 
     def connect(self) -> None:
-        """Make every connection.
-
-        Raises:
-            ConnectionFailed: One cannot be made.
-        """
+        """Make every connection; ConnectionFailed where one cannot be made."""
         try:
             for client in self._clients:
                 client.connect()

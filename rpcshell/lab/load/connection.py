@@ -93,11 +93,7 @@ class LoadConnection:
             self.stream = None
 
     def frames(self, data: bytes) -> list[bytes | bytearray]:
-        """The replies that a read has made whole.
-
-        Raises:
-            FrameError: What came are no frames.
-        """
+        """The replies that a read has made whole; a FrameError where what came are no frames."""
         decoder = self._decoder
         body = decoder.sole_frame(data)
         if body is not None:

@@ -124,8 +124,7 @@ class ConnectionPool:
     def take(self, now: int, *, first: bool = False) -> list[LoadConnection]:
         """Take the connections that were made, and send on them what is known not to have run.
 
-        Raises:
-            ConnectionFailed: One could not be made, where they are the first ones.
+        Of the first ones, why one could not be made is raised.
         """
         opened = []
         for connection, made in self._dialler.take():

@@ -90,12 +90,9 @@ def of_status(status: ServerStatus, at: float) -> InstanceReading:
 
 
 def of_metrics(text: str, at: float) -> InstanceReading:
-    """What the text of `/metrics` tells.
+    """What the text of `/metrics` tells; a ProtocolError where it is not that of an rpcserver.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
-
-    Raises:
-        ProtocolError: It is not that of an rpcserver.
     """
     samples = [
         (name, dict(_LABEL.findall(labels or "")), _number(value))
