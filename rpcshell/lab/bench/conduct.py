@@ -21,7 +21,7 @@ from rpcshell.lab.bench import page, report
 from rpcshell.lab.bench.compare import against_last
 from rpcshell.lab.bench.findings import call_text, load_text
 from rpcshell.lab.bench.measurement import Measurement, Plan, as_json
-from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
+from rpcshell.lab.bench.progress import DrawnProgress, progress_line
 from rpcshell.lab.bench.rounds import contestants_of
 from rpcshell.lab.bench.run import run_plan
 from rpcshell.lab.bench.runs import RunMemory
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import RunProgress
     from rpcshell.lab.bench.options import BenchOptions
+    from rpcshell.lab.bench.progress import Draw
     from rpcshell.shell.shell import Shell
-
-    Draw = Callable[[RunProgress | None], None]
 
 __all__ = ["conduct"]
 
@@ -236,8 +235,8 @@ class _Runs:
             with place as screen:
                 yield lambda title: DrawnProgress(screen, title)
         elif not self._shell.interactive and is_terminal(sys.stderr):
-            with LineProgress(sys.stderr, shutil.get_terminal_size().columns) as line:
-                yield line.titled
+            with progress_line(sys.stderr, shutil.get_terminal_size().columns) as titled:
+                yield titled
         else:
             yield lambda _title: lambda _progress: None
 

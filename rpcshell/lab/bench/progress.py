@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import IO, TYPE_CHECKING, Final, Self
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
@@ -12,13 +13,15 @@ from rpcshell.view.units import count_of, in_seconds, latency, number, per_secon
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rpcshell.lab.bench.measurement import RunProgress
     from rpcshell.shell.output import Canvas
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["DrawnProgress", "LineProgress"]
+    Draw = Callable[[RunProgress | None], None]
+
+__all__ = ["DrawnProgress", "progress_line"]
 
 _FOOTER: Final = "class:footer"
 _WIDEST: Final = 60
@@ -54,33 +57,23 @@ class DrawnProgress:
         self._place.draw(pieces)
 
 
-class LineProgress:
-    """Writes over one line of a terminal; a context manager that leaves nothing of it."""
+@contextmanager
+def progress_line(stream: IO[str], columns: int) -> Iterator[Callable[[str], Draw]]:
+    """Give what draws the progress of a run with a title over one line of a terminal, where nothing is left of it."""
 
-    def __init__(self, stream: IO[str], columns: int) -> None:
-        self._stream = stream
-        self._columns = columns
+    def write(text: str) -> None:
+        with suppress(OSError):
+            stream.write(f"\r{text}\x1b[K")
+            stream.flush()
 
-    def __enter__(self) -> Self:
-        return self
+    def draw(title: str, progress: RunProgress | None) -> None:
+        text = "connecting" if progress is None else f"{progress.share:>4.0%} · {''.join(_said(progress))}"
+        write(cut(f"{text} · {title}", max(columns - 1, 1)))
 
-    def __exit__(self, *_: object) -> None:
-        self._write("\r\x1b[K")
-
-    def titled(self, title: str) -> Callable[[RunProgress | None], None]:
-        """What writes how far a run is."""
-        shown = visible(title)
-
-        def write(progress: RunProgress | None) -> None:
-            text = "connecting" if progress is None else f"{progress.share:>4.0%} · {''.join(_said(progress))}"
-            self._write(f"\r{cut(f'{text} · {shown}', max(self._columns - 1, 1))}\x1b[K")
-
-        return write
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-            self._stream.flush()
+    try:
+        yield lambda title: partial(draw, visible(title))
+    finally:
+        write("")
 
 
 def _said(progress: RunProgress) -> tuple[str, str]:

@@ -54,8 +54,7 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
             return
         text = f"{count_of(connections, 'connection')}, each with calls of {drill.called.method} on their way: begun"
         timeline.add("flood", text)
-        news = _News(drill, clients)
-        follower.until(lambda _: clients.over, seconds, news.tick)
+        follower.until(lambda _: clients.over, seconds, clients.tell)
     since = time.monotonic()
     timeline.add("flood_over", "the flood is over")
     recovered = None
@@ -108,7 +107,7 @@ def _clients(drill: Drill, connections: int) -> Iterator[_Clients]:
     )
     with ExitStack() as exits:
         try:
-            clients = _Clients(exits.enter_context(LoadProcesses([task])))
+            clients = _Clients(drill, exits.enter_context(LoadProcesses([task])))
         except OSError as error:
             raise ShellError(f"the clients of the flood cannot be started: {error.strerror}") from error
         yield clients
@@ -116,16 +115,19 @@ def _clients(drill: Drill, connections: int) -> Iterator[_Clients]:
 
 
 class _Clients:
-    """What the load process that floods has counted."""
+    """What the load process that floods has counted, and tells the timeline."""
 
-    def __init__(self, processes: LoadProcesses) -> None:
+    def __init__(self, drill: Drill, processes: LoadProcesses) -> None:
         self.over = False
         """Whether it has ended by itself, since it has sent all that it may."""
         self.open = 0
         self._connected = 0
         self._replies = 0
         self._problems: Counter[str] = Counter()
+        self._drill = drill
         self._processes = processes
+        self._told: set[str] = set()
+        self._sample_due = time.monotonic() + _SAMPLE
 
     def read(self) -> None:
         """Take what it has said since."""
@@ -165,26 +167,16 @@ class _Clients:
         """Connections that were not made in time."""
         return self._problems[NOT_MADE_IN_TIME]
 
-
-class _News:
-    """Tells the timeline what is new in a flood, and twice a second how it stands."""
-
-    def __init__(self, drill: Drill, clients: _Clients) -> None:
-        self._drill = drill
-        self._clients = clients
-        self._told: set[str] = set()
-        self._due = time.monotonic() + _SAMPLE
-
-    def tick(self) -> None:
-        clients = self._clients
-        clients.read()
-        self._tell_once("busy", "the server begins to answer -32001: busy", busy=clients.busy)
-        self._tell_once("refused", "connections are refused", refused=clients.refused)
+    def tell(self) -> None:
+        """Read, and tell what is new, and twice a second how it stands."""
+        self.read()
+        self._tell_once("busy", "the server begins to answer -32001: busy", busy=self.busy)
+        self._tell_once("refused", "connections are refused", refused=self.refused)
         text = "connections are not let in: the listen queue is full"
-        self._tell_once("kept_out", text, timeouts=clients.kept_out)
-        if time.monotonic() >= self._due:
-            self._due += _SAMPLE
-            counts = {"answered": clients.answered, "busy": clients.busy, "refused": clients.refused}
+        self._tell_once("kept_out", text, timeouts=self.kept_out)
+        if time.monotonic() >= self._sample_due:
+            self._sample_due += _SAMPLE
+            counts = {"answered": self.answered, "busy": self.busy, "refused": self.refused}
             self._drill.timeline.add("sample", self._sample(counts), **counts)
 
     def _tell_once(self, event: str, text: str, **count: int) -> None:
@@ -194,6 +186,6 @@ class _News:
 
     def _sample(self, counts: dict[str, int]) -> str:
         waiting = self._drill.follower.status.waiting
-        counts = counts | {"not let in": self._clients.kept_out}
+        counts = counts | {"not let in": self.kept_out}
         told = ", ".join(f"{number(count)} {name}" for name, count in counts.items() if count or name == "answered")
-        return f"{count_of(self._clients.open, 'connection')} open, {waiting} in the queue; {told}"
+        return f"{count_of(self.open, 'connection')} open, {waiting} in the queue; {told}"

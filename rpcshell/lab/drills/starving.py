@@ -12,7 +12,8 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.connection import Connection
 from rpcshell.client.dialects.native import Native
@@ -25,7 +26,7 @@ from rpcshell.view.units import count_of, duration, plural
 from rpcwire import GOODBYE, MAX_REPLY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rpcshell.client.tls import TlsStream
     from rpcshell.lab.drills.drill import Drill
@@ -93,17 +94,25 @@ def _starve(drill: Drill, members: Sequence[_Member], until: float) -> None:
         now = time.monotonic()
         if now >= due:
             due = now + _SAMPLE
-            drill.timeline.add("sample", _sample(drill, crowd), held=crowd.count("held"))
+            drill.timeline.add("sample", _sample(drill, members), held=_count(members, "held"))
 
-    with _Crowd(members) as crowd:
-        drill.follower.until(lambda _: crowd.count("gone", "over") == len(members), until - time.monotonic(), tick)
+    with _crowd(members):
+        left = until - time.monotonic()
+        drill.follower.until(lambda _: _count(members, "gone", "over") == len(members), left, tick)
         drill.follower.refresh()
         drill.timeline.add("released", "the connections are closed")
 
 
-def _sample(drill: Drill, crowd: _Crowd) -> str:
-    outside = crowd.count("waiting", "connecting")
-    counts = {"open": crowd.count("held"), "waiting to be let in": outside, "gone": crowd.count("gone")}
+def _count(members: Sequence[_Member], *states: str) -> int:
+    return sum(member.state in states for member in members)
+
+
+def _sample(drill: Drill, members: Sequence[_Member]) -> str:
+    counts = {
+        "open": _count(members, "held"),
+        "waiting to be let in": _count(members, "waiting", "connecting"),
+        "gone": _count(members, "gone"),
+    }
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no connection is open"
     waited, took = drill.probe.now(time.monotonic())
     call = "no normal call was made"
@@ -322,31 +331,18 @@ class _Slow(_Member):
         return True
 
 
-class _Crowd:
-    """Some connections, all begun at once; a context manager that ends them."""
-
-    def __init__(self, members: Sequence[_Member]) -> None:
-        self._members = members
-        self._threads = [
-            threading.Thread(target=member.run, name=f"crowd-{member.number}", daemon=True) for member in members
-        ]
-
-    def __enter__(self) -> Self:
-        try:
-            with small_stacks():
-                for thread in self._threads:
-                    thread.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for member in self._members:
+@contextmanager
+def _crowd(members: Sequence[_Member]) -> Iterator[None]:
+    """All connections begin at once, and end together."""
+    threads = [threading.Thread(target=member.run, name=f"crowd-{member.number}", daemon=True) for member in members]
+    try:
+        with small_stacks():
+            for thread in threads:
+                thread.start()
+        yield
+    finally:
+        for member in members:
             member.end()
-        for thread in self._threads:
+        for thread in threads:
             if thread.is_alive():
                 thread.join(1.0)
-
-    def count(self, *states: str) -> int:
-        return sum(member.state in states for member in self._members)

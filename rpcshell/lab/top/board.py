@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -82,7 +84,7 @@ class Board(ABC, Generic[_Line]):
             case "S" | "<":
                 self._sort(-1)
             case "r":
-                self.order = self.order.turned_round()
+                self.order = replace(self.order, falling=not self.order.falling)
                 self._arrange()
             case "enter":
                 self.with_details = not self.with_details

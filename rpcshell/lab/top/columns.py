@@ -59,10 +59,6 @@ class RowOrder(msgspec.Struct, frozen=True):
     name: str = "worker"
     falling: bool = False
 
-    def turned_round(self) -> RowOrder:
-        """The same order from its other end."""
-        return RowOrder(self.name, not self.falling)
-
     @classmethod
     def by(cls, name: str) -> RowOrder:
         """The order that one expects of a column."""
