@@ -109,7 +109,7 @@ class Actions:
         settings = self._context.settings
         match action:
             case "help":
-                self._run(self._context.question(event.current_buffer.text), event)
+                self._run(self._context.reading.question(event.current_buffer.text), event)
             case "doc":
                 settings.set("doc", not settings.doc)
             case "format":

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line
     from rpcshell.line.masking import Known
     from rpcshell.line.reply_values import ReplyValues
-    from rpcshell.line.suggest import PathChoice, Suggestion, Surroundings, ValueQuestion
+    from rpcshell.line.suggest import PathChoice, ValueQuestion
     from rpcshell.prompt.reading import LineReading
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
@@ -52,7 +52,8 @@ class LineContext(msgspec.Struct, eq=False, dict=True):
         return self.session.settings
 
     @cached_property
-    def _reading(self) -> LineReading:
+    def reading(self) -> LineReading:
+        """What there is to know of a line with the language, which the first key loads."""
         from rpcshell.prompt.reading import LineReading
 
         return LineReading(
@@ -62,12 +63,14 @@ class LineContext(msgspec.Struct, eq=False, dict=True):
             variables=self.variables,
             aliases=self.aliases,
             reply_values=self.reply_values,
+            read=self.read,
+            helpless=lambda: self.helpless,
         )
 
     @property
     def catalog(self) -> Catalog:
         """What the target is known to offer at this moment."""
-        return self._reading.catalog(helpless=True) if self.helpless else self.session.catalog
+        return self.reading.catalog if self.helpless else self.session.catalog
 
     @property
     def commands(self) -> CommandRegistry:
@@ -76,35 +79,15 @@ class LineContext(msgspec.Struct, eq=False, dict=True):
 
     def known(self) -> Known:
         """What tells the secrets in a line."""
-        return self._reading.known(helpless=self.helpless)
-
-    def masked_places(self, text: str) -> list[int]:
-        """Where a line that was kept in the history lacks its secrets."""
-        return self._reading.masked_places(text, helpless=self.helpless)
-
-    def expanded(self, text: str) -> tuple[Line, int]:
-        """What a text means where it begins with an alias, and how far what follows the alias has moved."""
-        return self._reading.expanded(self.read(text))
-
-    def question(self, text: str) -> str:
-        """The line that asks about what is being typed."""
-        return self._reading.question(self.read(text))
-
-    def suggestions(self, text: str, cursor: int, **slow: Any) -> Iterator[Suggestion]:
-        """What could stand at the cursor; `slow` has fields of `Surroundings` that a disk or server is asked for."""
-        return self._reading.suggestions(self.read(text), cursor, helpless=self.helpless, **slow)
+        return self.reading.known()
 
     def paths(self, typed: str) -> Iterable[PathChoice]:
         """What a path may become; this waits for the disk."""
-        return self._reading.paths(typed)
+        return self.reading.paths(typed)
 
     def prefixes(self, typed: str) -> list[str]:
         """What may stand before an address: for dialects of other packages all that is installed is looked through."""
-        return self._reading.prefixes(typed)
-
-    def surroundings(self) -> Surroundings:
-        """What a line can refer to at this moment; nobody is asked for it."""
-        return self._reading.surroundings(helpless=self.helpless)
+        return self.reading.prefixes(typed)
 
     def ask_server(self, question: ValueQuestion) -> Sequence[str]:
         """What the target says that a parameter may be; this waits for it."""

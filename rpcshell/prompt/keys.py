@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
     from rpcshell.line.language import Line
+    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.prompt.templates import Template
 
@@ -38,18 +39,9 @@ _SEQUENCE: Final = 1.0
 """Seconds that a sequence of keys may rest."""
 
 
-def key_bindings(
-    read: Callable[[str], Line],
-    tabstops: Tabstops,
-    template: Callable[[Line], Template | None],
-    masked: Callable[[str], list[int]],
-) -> KeyBindings:
-    """The bindings of the line being typed.
-
-    `template` gives what there is to fill in for a line that is a method's name, `masked` where a text that was kept
-    without its secrets lacks them.
-    """
-    keys = KeyBindings()
+def key_bindings(context: LineContext, tabstops: Tabstops, template: Callable[[str], Template | None]) -> KeyBindings:
+    """The bindings of the line being typed; `template` gives what to fill in behind a text that is a method's name."""
+    keys, read = KeyBindings(), context.read
     focused = has_focus(DEFAULT_BUFFER)
     # What types a character types none in vi's navigation.
     typing = focused & (emacs_insert_mode | vi_insert_mode)
@@ -65,7 +57,7 @@ def key_bindings(
             buffer.complete_state = None
         elif tabstops.go_to_empty():
             return
-        elif places := masked(buffer.text):
+        elif places := context.reading.masked_places(buffer.text):
             tabstops.ask(places)
         elif read(buffer.text).complete:
             buffer.validate_and_handle()
@@ -84,7 +76,7 @@ def key_bindings(
         chosen = menu is not None and menu.current_completion is not None
         if tabstops.active and not chosen and (tabstops.choose() or not tabstops.is_undecided()):
             tabstops.move(1)
-        elif not chosen and (found := _to_fill_in(buffer, read, template)) is not None:
+        elif not chosen and (found := _to_fill_in(buffer, template)) is not None:
             tabstops.begin(found, lead="" if buffer.text[-1:].isspace() else " ")
         elif menu is not None and len(menu.completions) > 1:
             buffer.complete_next()
@@ -135,13 +127,11 @@ def key_bindings(
     return keys
 
 
-def _to_fill_in(
-    buffer: Buffer, read: Callable[[str], Line], template: Callable[[Line], Template | None]
-) -> Template | None:
+def _to_fill_in(buffer: Buffer, template: Callable[[str], Template | None]) -> Template | None:
     """What to put in behind a method's name; nothing where that could become a longer one."""
     if not buffer.document.is_cursor_at_the_end:
         return None
-    found = template(read(buffer.text))
+    found = template(buffer.text)
     if found is None or buffer.text[-1:].isspace():
         return found
     longer = list(buffer.completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))

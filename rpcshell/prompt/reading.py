@@ -38,64 +38,67 @@ class LineReading(msgspec.Struct, eq=False, kw_only=True):
     variables: Mapping[str, Any]
     aliases: Mapping[str, str]
     reply_values: ReplyValues | None
+    read: Callable[[str], Line]
+    helpless: Callable[[], bool]
 
-    def catalog(self, *, helpless: bool) -> Catalog:
+    @property
+    def catalog(self) -> Catalog:
         """What the target is known to offer at this moment."""
-        return EMPTY_CATALOG if helpless else self.session.catalog
+        return EMPTY_CATALOG if self.helpless() else self.session.catalog
 
-    def known(self, *, helpless: bool) -> Known:
+    def known(self) -> Known:
         """What tells the secrets in a line."""
-        return Known(self.catalog(helpless=helpless).param_names, self.aliases)
+        return Known(self.catalog.param_names, self.aliases)
 
-    def masked_places(self, text: str, *, helpless: bool) -> list[int]:
+    def masked_places(self, text: str) -> list[int]:
         """Where a line that was kept in the history lacks its secrets."""
-        return masked_places(text, self.known(helpless=helpless))
+        return masked_places(text, self.known())
 
-    def expanded(self, line: Line) -> tuple[Line, int]:
-        """What a line means where it begins with an alias, and how far what follows the alias has moved."""
-        return expand_alias(line, self.aliases)
+    def expanded(self, text: str) -> tuple[Line, int]:
+        """What a text means where it begins with an alias, and how far what follows the alias has moved."""
+        return expand_alias(self.read(text), self.aliases)
 
-    def question(self, line: Line) -> str:
-        """The line that asks about what a line is about."""
-        match line.body:
+    def question(self, text: str) -> str:
+        """The line that asks about what is being typed."""
+        match self.read(text).body:
             case CallLine(method=name) if self.session.method(name) is not None:
                 return f":doc {method_text(name)}"
             case CommandLine() as typed if (command := self.load_commands().meant(typed)[0]) is not None:
                 return f":help {command.name}"
         return ":help"
 
-    def suggestions(self, line: Line, cursor: int, *, helpless: bool, **slow: Any) -> Iterator[Suggestion]:
-        """What could stand at the cursor, as much as there is room for in a menu."""
-        return suggest(line, cursor, replace(self.surroundings(helpless=helpless), **slow), limit=MENU)
-
-    def prefixes(self, typed: str) -> list[str]:
-        """What may stand before an address: for dialects of other packages all that is installed is looked through."""
-        return prefixes(typed, self.session.book.dialects)
+    def suggestions(self, text: str, cursor: int, **slow: Any) -> Iterator[Suggestion]:
+        """As much as there is room for in a menu; `slow` has fields of `Surroundings` that a disk or server tells."""
+        return suggest(self.read(text), cursor, replace(self.surroundings(), **slow), limit=MENU)
 
     def paths(self, typed: str) -> Iterable[PathChoice]:
         """What a path may become; this waits for the disk."""
         return list_paths(typed)
 
-    def surroundings(self, *, helpless: bool) -> Surroundings:
+    def prefixes(self, typed: str) -> list[str]:
+        """What may stand before an address: for dialects of other packages all that is installed is looked through."""
+        return prefixes(typed, self.session.book.dialects)
+
+    def surroundings(self) -> Surroundings:
         """What a line can refer to at this moment; nobody is asked for it."""
-        catalog = self.catalog(helpless=helpless)
+        helpless = self.helpless()
         return Surroundings(
-            catalog,
+            self.catalog,
             self.load_commands().specs,
             targets=self._targets,
             workers=self.workers,
-            events=lambda: self._events(catalog, helpless=helpless),
+            events=self._events,
             variables={} if helpless else self.variables,
             aliases=self.aliases,
             settings=self.session.settings,
             reply_values=None if helpless else self.reply_values,
         )
 
-    def _events(self, catalog: Catalog, *, helpless: bool) -> list[tuple[str, str]]:
+    def _events(self) -> list[tuple[str, str]]:
         """What the server may say unasked, and what it has said, with one line on each."""
         unasked = self.session.unasked
-        seen = {} if unasked is None or helpless else unasked.events.names()
-        found = dict(catalog.events)
+        seen = {} if unasked is None or self.helpless() else unasked.events.names()
+        found = dict(self.catalog.events)
         for name, times in seen.items():
             found[name] = " · ".join(filter(None, (found.get(name), f"came {count_of(times, 'time')}")))
         return list(found.items())

@@ -37,8 +37,8 @@ def remark(context: LineContext, text: str, cursor: int) -> Remark:
         if wrong:
             return _wrong(text, wrong[0].message, wrong)
         return Remark([("", f"{len(parts)} lines; Enter runs one after the other")], ())
-    line, moved = context.expanded(text)
-    around = context.surroundings()
+    line, moved = context.reading.expanded(text)
+    around = context.reading.surroundings()
     found = hint(line, cursor + moved, around)
     if not found.problem:
         return Remark(_signature(found), ())
@@ -48,12 +48,12 @@ def remark(context: LineContext, text: str, cursor: int) -> Remark:
 
 def _wrong_in_several(context: LineContext, text: str, parts: Sequence[str], cursor: int) -> Iterator[Problem]:
     """What is wrong in lines that are run one after the other."""
-    around = context.surroundings()
+    around = context.reading.surroundings()
     end = 0
     for part in parts:
         start = text.index(part, end)
         end = start + len(part)
-        line, moved = context.expanded(part)
+        line, moved = context.reading.expanded(part)
         here = cursor - start + moved if start <= cursor <= end else None
         for found in problems(line, here, around):
             yield _moved(found, start - moved)

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
     from rpcshell.client.hearing import Hearing
-    from rpcshell.line.language import Line
     from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.contrast import RGB
     from rpcshell.prompt.event_line import EventLine
@@ -99,7 +98,7 @@ class Prompt:
         self._tabstops = tabstops = Tabstops(self._prompt.default_buffer)
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
         self._actions = Actions(context, self.screen)
-        own = key_bindings(context.read, tabstops, self._template, context.masked_places)
+        own = key_bindings(context, tabstops, self._template)
         note = self.screen.note
         bound, shown = action_bindings(keys, self._actions.do, lambda key, error: note(complaint("keys", key, error)))
         self._prompt.key_bindings = merge_key_bindings([own, bound])
@@ -337,13 +336,13 @@ class Prompt:
         """What further rows begin with: they are in line with the first one where that leaves room for them."""
         return " " * (width if width < self._columns // 3 else 2)
 
-    def _template(self, line: Line) -> Template | None:
+    def _template(self, text: str) -> Template | None:
         """What there is to fill in behind the name of a method that nothing follows."""
         from rpcshell.prompt.templates import template_behind
 
         if self._context.helpless:
             return None
-        return template_behind(line, self._session.method, self._columns - _LONGEST_NAME)
+        return template_behind(self._context.read(text), self._session.method, self._columns - _LONGEST_NAME)
 
     @property
     def _columns(self) -> int:

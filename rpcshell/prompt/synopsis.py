@@ -38,7 +38,7 @@ _LONGEST_DEFAULT: Final = 60
 
 def line_synopsis(context: LineContext, text: str, cursor: int, first: str, rows: int, columns: int) -> list[Row]:
     """A few rows about what is being typed, or about what Tab would put in `first`; safe for a terminal."""
-    line, moved = context.expanded(text)
+    line, moved = context.reading.expanded(text)
     cursor += moved
     methods = context.catalog.methods
     match line.body:

@@ -140,7 +140,7 @@ def test_an_instance_that_says_nothing_does_not_make_the_fleet_plain() -> None:
 def test_instances_can_be_chosen_where_a_target_is_typed(session: Session) -> None:
     with fleet(offering("ping"), offering("ping")) as servers:
         session.connect(address(*servers), plain=True)
-        offered = LineContext(session, load_commands).surroundings().targets()
+        offered = LineContext(session, load_commands).reading.surroundings().targets()
         assert {str(server.target) for server in servers} <= set(offered)
 
 
