@@ -10,7 +10,7 @@ from tests.test_architecture import MODULES
 
 GUARDS = {
     "what is called there, or looked at, is a user's or another package's": {
-        "rpcserver.service.coroutines._contain",
+        "rpcserver.service.loop_thread._contain",
         "rpcserver.service.discovery.checksum_of",
         "rpcserver.service.dispatch.Dispatcher._run_awaiting",
         "rpcserver.service.dispatch.Dispatcher._run_fully",

@@ -21,7 +21,7 @@ from rpcserver.config_reference import NOT_IN_FILES
 from rpcserver.foreign_options import advice_on
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
-from rpcserver.system.errors import AppFailed, LoadError, ServerError, ServiceError, TlsError
+from rpcserver.system.errors import AppFailed, BootError, LoadError, ServerError, ServiceError, TlsError
 from rpcserver.system.log import configure
 from rpcserver.system.near_names import near_names
 from rpcserver.system.process import fill_standard_descriptors, open_standard_streams
@@ -144,7 +144,6 @@ def _type_of(parameter: click.Parameter) -> object:
 def _serve(invocation: Invocation, parent: ParentLink | None, started: float) -> int:
     """Run the server until it is stopped, and return the exit code."""
     # Neither the help nor a mistake on the command line waits for these.
-    from rpcserver.arbiter.boot import BootError
     from rpcserver.run import check_server, run_server
 
     try:

@@ -53,8 +53,8 @@ def run_server(
         ServerError: there is no descriptor left.
     """
     tls = _tls(settings)
-    metrics = _metrics(settings)
-    duties = _duties(settings, metrics)
+    metrics, made = _metrics(settings)
+    made += _reload(settings)
     try:
         health: Sequence[Listener] = ()
         if settings.health is not None:
@@ -69,7 +69,7 @@ def run_server(
             parent=parent,
             control=_control(settings),
             health=health,
-            duties=duties,
+            duties=lambda arbiter: [make(arbiter) for make in made],
             registration=_registrar(settings, listeners, metrics),
             notifier=Notifier.from_environment() if managed else Notifier(),
             tls=tls,
@@ -107,30 +107,26 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
     return ServerTls(folder / settings.tls_cert, key, client_ca)
 
 
-def _metrics(settings: ServerSettings) -> Sequence[Listener]:
+def _metrics(settings: ServerSettings) -> tuple[Sequence[Listener], list[Callable[[Arbiter], Duty]]]:
+    """Listen for scrapers, and prepare the companion that answers them, where the settings ask for that."""
     if settings.metrics is None:
-        return ()
-    from rpcserver.ops.metrics import open_metrics
+        return (), []
+    from rpcserver.ops.metrics import arbiters_metrics, open_metrics
 
-    return open_metrics(settings.metrics)
+    listeners = open_metrics(settings.metrics)
+    return listeners, [partial(arbiters_metrics, listeners)]
 
 
-def _duties(settings: ServerSettings, metrics: Sequence[Listener]) -> Callable[[Arbiter], list[Duty]]:
-    """Prepare the companions that the settings ask for, and what makes them for an arbiter."""
-    made: list[Callable[[Arbiter], Duty]] = []
-    if metrics:
-        from rpcserver.arbiter.status import take_sample
-        from rpcserver.ops.metrics import metrics_duty
+def _reload(settings: ServerSettings) -> list[Callable[[Arbiter], Duty]]:
+    """Prepare the companion that watches files, where the settings ask for that."""
+    if not settings.reload:
+        return []
+    from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
 
-        made.append(lambda arbiter: metrics_duty(metrics, partial(take_sample, arbiter)))
-    if settings.reload:
-        from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
-
-        find = partial(watched_by, settings.app, named_folder())
-        find()
-        write_no_bytecode()
-        made.append(lambda arbiter: watch_duty(find, arbiter.reload))
-    return lambda arbiter: [make(arbiter) for make in made]
+    find = partial(watched_by, settings.app, named_folder())
+    find()
+    write_no_bytecode()
+    return [lambda arbiter: watch_duty(find, arbiter.reload)]
 
 
 def _registrar(

@@ -12,7 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.arbiter.boot import Boot, BootError, announce
+from rpcserver.arbiter.boot import Boot, announce
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
@@ -22,7 +22,7 @@ from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.readiness import Phase, judge
 from rpcserver.arbiter.reload import Reload
-from rpcserver.system.errors import ServerError
+from rpcserver.system.errors import BootError, ServerError
 from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
 from rpcserver.system.signals import SentSignals, SignalQueue

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.slots import number_of_workers
-from rpcserver.system.errors import ServerError
 from rpcserver.system.printable import printable
 from rpcserver.system.settings import default_workers
 from rpcwire.control import ServerReady
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _APART: Final = 0.05
-
-
-class BootError(ServerError):
-    """The workers did not start; the traceback has the frames of the user's own code, where it is to blame."""
-
-    def __init__(self, message: str, traceback: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.traceback = traceback
 
 
 class Boot:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcserver.system.scoreboard import Scoreboard, SlotBoard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
-    from rpcserver.system.stem_link import StemLink
+    from rpcserver.system.stem_link import StemEnd, StemLink
     from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
@@ -71,18 +71,16 @@ class Spawner:
         return self._fork(become_worker, arbiter_end, worker_end), arbiter_end
 
     def spawn_stem(
-        self, generation: int, board: Scoreboard, private: Iterable[Closeable]
-    ) -> tuple[ChildProcess, StemLink]:
-        """Fork a stem, as `spawn` forks a worker.
+        self, generation: int, board: Scoreboard, private: Iterable[Closeable], link: StemLink, end: StemEnd
+    ) -> ChildProcess:
+        """Fork a stem at the end of a link, as `spawn` forks a worker.
 
         Raises:
             OSError: there is no process or no descriptor left.
         """
         # Only `--preload` has one.
-        from rpcserver.system.stem_link import open_stem_link
         from rpcserver.workers.stem import Stem, StemSetup
 
-        link, end = open_stem_link()
         arbiter = os.getpid()
 
         def become_stem() -> int:
@@ -101,7 +99,7 @@ class Spawner:
             )
             return Stem(setup).main()
 
-        return self._fork(become_stem, link, end), link
+        return self._fork(become_stem, link, end)
 
     def adopt_workers(self) -> None:
         """Become the parent of the workers that stems fork.

@@ -20,7 +20,7 @@ from rpcserver.arbiter.stem_process import ForkOrder, StemProcess, StemState
 from rpcserver.system.channel import WorkerFailed, open_channel
 from rpcserver.system.lifeline import open_lifeline
 from rpcserver.system.process import ChildProcess
-from rpcserver.system.stem_link import AppLoaded, WorkerForked
+from rpcserver.system.stem_link import AppLoaded, WorkerForked, open_stem_link
 from rpcserver.workers.base import QUICK
 
 if TYPE_CHECKING:
@@ -229,7 +229,8 @@ class Stems:
     def _start(self, generation: int, *, announced: bool) -> None:
         now = time.monotonic()
         try:
-            process, link = self._spawner.spawn_stem(generation, self._board, self._private())
+            link, end = open_stem_link()
+            process = self._spawner.spawn_stem(generation, self._board, self._private(), link, end)
         except OSError as error:
             self._failed(
                 WorkerFailed(f"the app cannot be loaded: {error.strerror}", shortage=True), announced=announced

@@ -10,12 +10,13 @@ import contextlib
 import importlib.util
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from rpcserver.arbiter.companion import Duty
-from rpcserver.arbiter.status import NoSample, Sample
+from rpcserver.arbiter.status import NoSample, Sample, take_sample
 from rpcserver.system.errors import ServerError
 from rpcserver.system.sockets import open_listeners
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from rpcserver.arbiter.arbiter import Arbiter
     from rpcserver.system.addresses import TcpBind
     from rpcserver.system.sockets import Listener
 
@@ -74,6 +76,11 @@ def metrics_duty(
         return 0
 
     return Duty("metrics", serve, answer, listeners)
+
+
+def arbiters_metrics(listeners: Sequence[Listener], arbiter: Arbiter) -> Duty:
+    """What a companion has to do that serves the metrics of an arbiter and its workers."""
+    return metrics_duty(listeners, partial(take_sample, arbiter))
 
 
 def _asking(end: socket.socket, patience: float) -> Callable[[], Sample]:

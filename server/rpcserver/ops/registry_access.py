@@ -10,6 +10,7 @@ import importlib.util
 import os
 import re
 import stat
+import tomllib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -94,8 +95,6 @@ def read_credentials(path: Path | None) -> Credentials:
     """
     if path is None:
         return Credentials(None, "", _acl(_FOR_ALL))
-    import tomllib
-
     text = _read_secret(path)
     try:
         document = tomllib.loads(text)

@@ -54,6 +54,10 @@ class LoggedDispatcher(Dispatcher):
         log_call(connection, body, begun, time.perf_counter_ns() - started)
         return begun
 
+    def note_refusal(self, peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
+        """Log it, as taking no time."""
+        log_call(peer, body, reply)
+
     async def _finish(
         self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, connection: Peer, started: int
     ) -> bytes:

@@ -6,6 +6,7 @@ Sockets, processes and logs' destinations are elsewhere; so is what error replie
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from time import monotonic_ns
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from rpcserver.service.context import Peer, WorkerInfo
-from rpcserver.service.coroutines import CoroutineRunner, ended_from_outside
+from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.discovery import DISCOVER, discovery_endpoint
 from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import CALLING, READING, RECEIVING, REPLYING, Faults
 from rpcserver.service.hooks import WorkerHooks
-from rpcserver.service.large import HOLDERS, LARGE, LONG, MANY, LargeValues, LongRequests
+from rpcserver.service.large import HOLDERS, LARGE, LONG, MANY, LongRequests
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK, MethodCounts
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from msgspec import Raw
 
     from rpcserver.service.envelopes import AnyRequest
+    from rpcserver.service.on_loop import OnLoop
     from rpcserver.service.service import Service
 
 _COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, ErrorCode.INTERNAL_ERROR: FAILED}
@@ -63,7 +65,6 @@ class Dispatcher:
         self._board = SlotBoard.private() if board is None else board
         self._cells = self._board.cells
         self._noted: Endpoint | None = None
-        self._large_values = LargeValues()
         self._endpoints = endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
         endpoints[DISCOVER] = self.discovery = discovery_endpoint(service, tuple(endpoints.values()), worker)
         self._long = LongRequests(endpoints)
@@ -194,6 +195,9 @@ class Dispatcher:
             return refuse_body(body, self._faults.of_cancelled_batch(error), close=close)
         return self._reply_fault(CALLING, error, request, self._endpoints[request.method], 0, close)
 
+    def note_refusal(self, peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
+        """Take note of a call, or a client without one, that was turned away before it came here."""
+
     def refuse_unfinished(self, body: bytes | bytearray, fault: Fault, started: int, close: bool) -> bytes:
         """Answer a request that nobody waits for any more, and that was begun at a time of perf_counter_ns()."""
         try:
@@ -273,6 +277,13 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - as above
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
+    @cached_property
+    def _on_loop(self) -> OnLoop:
+        # Models that block need no event loop.
+        from rpcserver.service.on_loop import OnLoop
+
+        return OnLoop(self._guard)
+
     async def _run_awaiting(
         self,
         request: AnyRequest,
@@ -282,16 +293,14 @@ class Dispatcher:
         executor: Executor | None,
         large: bool,
     ) -> bytes:
-        import asyncio
-        import contextvars
-
+        on_loop = self._on_loop
         if request.close:
             connection.heeds_close = True
         started = time.perf_counter_ns() if request.meta else 0
         stage = READING
         try:
             if large:
-                arguments = await self._large_values.run(endpoint.read, request.params)
+                arguments = await on_loop.large_values.run(endpoint.read, request.params)
             else:
                 arguments = endpoint.read(request.params)
             stage = CALLING
@@ -300,18 +309,14 @@ class Dispatcher:
             elif not endpoint.method.blocking:
                 result = endpoint.invoke(arguments, connection)
             else:
-                run = contextvars.copy_context().run
-                loop = asyncio.get_running_loop()
-                result, error = await loop.run_in_executor(
-                    executor, run, endpoint.outcome, arguments, connection, self._guard
-                )
+                result, error = await on_loop.call_in_thread(endpoint, arguments, connection, executor)
                 if error is not None:
                     raise error
             if type(result) is CoroutineType:
                 result = await result
             stage = REPLYING
             if large or endpoint.last_was_large or (type(result) in HOLDERS and len(result) > MANY):
-                reply = await self._large_values.run(self._reply, result, request, endpoint, started, close)
+                reply = await on_loop.large_values.run(self._reply, result, request, endpoint, started, close)
             else:
                 reply = self._reply(result, request, endpoint, started, close)
             endpoint.last_was_large = len(reply) > LARGE
@@ -319,7 +324,7 @@ class Dispatcher:
         except QuickStop:
             raise
         except BaseException as error:
-            if ended_from_outside(error):
+            if on_loop.ended_from_outside(error):
                 if endpoint.counts is not None:
                     endpoint.counts.words[CANCELLED] += 1
                 raise

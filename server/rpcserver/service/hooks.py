@@ -6,7 +6,6 @@ import contextlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from rpcserver.service.coroutines import ended_from_outside
 from rpcserver.service.endpoint import HANDLER_LOG
 from rpcserver.service.source import handler_name, handler_place, one_line, own_traceback
 from rpcserver.system.errors import AppFailed, QuickStop
@@ -88,8 +87,11 @@ def _failure_told(hook: Hook, *, on_loop: bool = False) -> Iterator[None]:
     except QuickStop:
         raise
     except BaseException as error:
-        if on_loop and ended_from_outside(error):
-            raise
+        if on_loop:
+            from rpcserver.service.on_loop import ended_from_outside
+
+            if ended_from_outside(error):
+                raise
         name, place = handler_name(hook), handler_place(hook)
         where = name if place is None else f"{name} ({place})"
         raise AppFailed(name, f"the hook {where} failed: {one_line(error)}", own_traceback(error)) from error

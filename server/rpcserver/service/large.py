@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
 import msgspec
@@ -20,7 +19,6 @@ from rpcwire import Request, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Executor
 
     from rpcserver.service.endpoint import Endpoint
 
@@ -72,35 +70,6 @@ class LongRequests:
         typed = msgspec.defstruct("TypedRequest", fields, bases=(Request,), frozen=True, namespace={"typed": True})
         self._decoders[endpoint] = decoder = msgspec.json.Decoder(cast("type[Request]", typed))
         return decoder
-
-
-class LargeValues:
-    """The thread for what is large, which starts when it is first needed. That is over soon, so that one is enough."""
-
-    __slots__ = ("_executor",)
-
-    def __init__(self) -> None:
-        self._executor: Executor | None = None
-
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function there, and raise here what it raises."""
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, "rpcserver-large")
-        loop = asyncio.get_running_loop()
-        try:
-            there = loop.run_in_executor(self._executor, partial(uncollected, function, *args, **kwargs))
-        except RuntimeError:
-            # There is no thread left: it is done here, and others wait.
-            self._executor = None
-            return function(*args, **kwargs)
-        try:
-            return await there
-        finally:
-            # An exception's traceback would keep this frame, and this frame the exception.
-            del there
 
 
 def uncollected(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

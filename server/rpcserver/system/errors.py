@@ -136,3 +136,12 @@ class TlsError(ServerError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+class BootError(ServerError):
+    """The workers did not start; the traceback has the frames of the user's own code, where it is to blame."""
+
+    def __init__(self, message: str, traceback: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.traceback = traceback

@@ -27,7 +27,7 @@ import msgspec
 
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.channel import ParentLink
-from rpcserver.system.errors import ServerError
+from rpcserver.system.errors import BootError, ServerError
 from rpcserver.system.log import LineHandler
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.stem_link import STEM_NAME
@@ -292,7 +292,6 @@ def _arbitrate(
     settings: ServerSettings, app: object, link_descriptor: int, process: int, log: int, log_level: str
 ) -> int:
     """Be the arbiter, in the forked child."""
-    from rpcserver.arbiter.boot import BootError
     from rpcserver.run import run_server
 
     started = time.monotonic()

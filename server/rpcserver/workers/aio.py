@@ -16,7 +16,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcserver.service.coroutines import end_tasks, run_until_stopped, survived
+from rpcserver.service.on_loop import end_tasks, run_until_stopped, survived
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK

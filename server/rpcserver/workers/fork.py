@@ -210,10 +210,7 @@ class ForkWorker(Worker):
         except OSError:
             connection.close()
             return
-        if self.settings.access_log:
-            from rpcserver.service.access import log_call
-
-            log_call(conversation.peer, b"", reply)
+        self.dispatcher.note_refusal(conversation.peer, b"", reply)
         conversation.refuse(reply)
         self._turned_away.add(NonBlockingConnection(connection, conversation))
 

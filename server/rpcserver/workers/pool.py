@@ -253,10 +253,7 @@ class PoolWorker(ThreadedWorker):
             body, last = request
             reply = refuse_request(body, self.settings.queue, close=last)
             conversation.hold(reply, last=last)
-            if self.settings.access_log:
-                from rpcserver.service.access import log_call
-
-                log_call(conversation.peer, body, reply)
+            self.dispatcher.note_refusal(conversation.peer, body, reply)
         if self._parking.settle(connection):
             self._submit(connection, True)
 

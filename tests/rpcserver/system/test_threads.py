@@ -17,7 +17,7 @@ import pytest
 
 from rpcserver import RpcError
 from rpcserver.service.coroutines import CoroutineRunner
-from rpcserver.service.large import LargeValues
+from rpcserver.service.on_loop import LargeValues
 from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.testing import ServerFailed, serve
 from rpcserver.workers import load_model
