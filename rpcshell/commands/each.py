@@ -22,10 +22,10 @@ from rpcshell.view.width import cells, cut, pad
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from rpcshell.client.broadcast import InstanceAnswer
+    from rpcshell.servers.fanout import Answer
     from rpcshell.shell.shell import Shell
-    from rpcshell.view.differences import Variant
     from rpcshell.view.pretty import Fragment
-    from rpcwire import Meta
 
 _MOST_PLACES: Final = 20
 """Places that differ which are shown."""
@@ -72,20 +72,11 @@ def _of_workers(shell: Shell, method: str, params: object) -> tuple[_Comparison,
         fan = FanOut(target, control, session.tls, session.limit)
         interrupted = _interrupted(shell, lambda: fan.run(method, params))
     answers = [
-        _Answer(
-            {"worker": one.worker, "pid": one.pid},
-            one.worker,
-            one.elapsed,
-            _generation(one.meta),
-            one.out,
-            one.result,
-            one.error,
-        )
-        for one in (fan.answers[number] for number in sorted(fan.answers))
+        _Answer({"worker": one.worker, "pid": one.pid}, one.worker, one) for _, one in sorted(fan.answers.items())
     ]
     missed = [
         _Missed({"worker": one.worker, "pid": one.pid}, f"worker {one.worker} (pid {one.pid})", one.reason)
-        for one in (fan.missed[number] for number in sorted(fan.missed))
+        for _, one in sorted(fan.missed.items())
     ]
     return _Comparison("worker", answers, missed), interrupted
 
@@ -108,13 +99,8 @@ def _of_instances(shell: Shell, method: str, params: object) -> tuple[_Compariso
             continue
         if one.meta is not None:
             told |= {"worker": one.meta.worker, "pid": one.meta.pid}
-        generation = _generation(one.meta)
-        answers.append(_Answer(told, name, one.elapsed, generation, one.out, one.result, one.error))
+        answers.append(_Answer(told, name, one))
     return _Comparison("instance", answers, missed), interrupted
-
-
-def _generation(meta: Meta | None) -> int | None:
-    return None if meta is None else meta.generation
 
 
 def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
@@ -128,20 +114,11 @@ def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
 
 
 class _Answer(NamedTuple):
-    """What came of the call on one worker, or one instance.
-
-    Attributes:
-        told: Who it was, as columns of a table.
-        who: The same in a list of several.
-    """
+    """What came of the call on one worker, or one instance; who that was in a row of a table, and in a list."""
 
     told: dict[str, Any]
     who: int | str
-    elapsed: float
-    generation: int | None
-    out: str
-    result: Any
-    error: ShellError | None
+    came: Answer | InstanceAnswer
 
 
 class _Missed(NamedTuple):
@@ -153,24 +130,18 @@ class _Missed(NamedTuple):
 
 
 class _Comparison:
-    """What the workers, or the instances, answered, and where that differs.
-
-    Attributes:
-        noun: What they are.
-        answers: Of those that were reached.
-        missed: The others.
-        results: The answers that are no errors.
-        groups: The answers that are the same, each with its places in `answers`.
-        places: Where results differ, each with the values there and their places in `results`.
-    """
+    """What the workers, or the instances, answered, and where that differs; the noun says which they are."""
 
     def __init__(self, noun: str, answers: list[_Answer], missed: list[_Missed]) -> None:
         self.noun = noun
         self.answers = answers
         self.missed = missed
-        self.results = [answer for answer in self.answers if answer.error is None]
-        self.groups = group([_answered(answer) for answer in self.answers])
-        self.places = differences([answer.result for answer in self.results], _MOST_PLACES + 1)
+        self.results = [answer for answer in answers if answer.came.error is None]
+        """The answers that are no errors."""
+        self.groups = group([_answered(answer) for answer in answers])
+        """The answers that are the same, each with its places in `answers`."""
+        self.places = differences([answer.came.result for answer in self.results], _MOST_PLACES + 1)
+        """Where results differ, each with the values there and their places in `results`."""
 
 
 def _show(shell: Shell, found: _Comparison) -> None:
@@ -182,18 +153,19 @@ def _show(shell: Shell, found: _Comparison) -> None:
     letters = {place: letter(at) for at, variant in enumerate(groups) for place in variant.places}
     rows = []
     for place, answer in enumerate(answers):
-        row: dict[str, Any] = {**answer.told, "time": _time(answer.elapsed)}
+        came = answer.came
+        row: dict[str, Any] = {**answer.told, "time": Figure(call_time(came.elapsed))}
         if 1 < len(groups) < len(answers):
             row["answer"] = letters[place]
         if not same:
-            row["result"] = answer.result if answer.error is None else _failure(answer.error)
+            row["result"] = came.result if came.error is None else _failure(came.error)
         rows.append(row)
     # A result is cut before anything else is left out.
     narrow = shutil.get_terminal_size().columns < _NARROW
     spare = ("pid", *(("worker",) if found.noun != "worker" else ()), "time")
     shell.show_table(rows, spare=spare if narrow or found.noun != "worker" else ())
     if same:
-        shell.output.value(results[0].out, results[0].result)
+        shell.output.value(results[0].came.out, results[0].came.result)
         whole = "all " if len(answers) > 1 and not found.missed else ""
         shell.output.note(f"{whole}{count_of(len(answers), found.noun)} answered that")
         return
@@ -208,7 +180,7 @@ def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
     for place in places[:_MOST_PLACES]:
         yield "class:different", "≠ "
         yield "class:pygments.name.tag", f"{visible(place.path)}\n"
-        values = [_value(variant) for variant in place.variants]
+        values = ["(not there)" if variant.value is MISSING else compact(variant.value) for variant in place.variants]
         if len(values) == len(results) > 2:
             line = f"    another on each {found.noun}: {', '.join(values)}"
             yield "", f"{line if width is None else cut(line, width)}\n"
@@ -233,23 +205,15 @@ def _failure(error: ShellError) -> str:
     return f"{error.reason}; it may have run" if isinstance(error, ConnectionLost) else str(error)
 
 
-def _value(variant: Variant) -> str:
-    return "(not there)" if variant.value is MISSING else compact(variant.value)
-
-
 def _named(noun: str, who: Sequence[int | str]) -> str:
     return f"{plural(len(who), noun)} {', '.join(map(str, who))}"
 
 
-def _time(seconds: float) -> str:
-    return Figure(call_time(seconds))
-
-
 def _answered(answer: _Answer) -> Any:
     """What is equal for answers that count as the same."""
-    match answer.error:
+    match answer.came.error:
         case None:
-            return [answer.result]
+            return [answer.came.result]
         case CallError() as error:
             return [error.code, error.message, error.data]
         case error:
@@ -258,10 +222,11 @@ def _answered(answer: _Answer) -> Any:
 
 def _plain(answer: _Answer) -> dict[str, Any]:
     """An answer as JSON."""
-    plain = answer.told | {"generation": answer.generation, "ms": round(answer.elapsed * 1000, 3)}
-    match answer.error:
+    meta = answer.came.meta
+    plain = answer.told | {"generation": meta and meta.generation, "ms": round(answer.came.elapsed * 1000, 3)}
+    match answer.came.error:
         case None:
-            return plain | {"result": answer.result}
+            return plain | {"result": answer.came.result}
         case CallError() as error:
             data = {} if error.data is None else {"data": error.data}
             return plain | {"error": {"code": error.code, "message": error.message} | data}
@@ -293,17 +258,15 @@ def _as_json(method: str, found: _Comparison) -> dict[str, Any]:
 def _complain(found: _Comparison, interrupted: bool) -> None:
     """Raise what went wrong, if something did."""
     answers, missed = found.answers, found.missed
-    failed = [answer for answer in answers if answer.error is not None]
+    errors = [answer.came.error for answer in answers if answer.came.error is not None]
     if interrupted:
-        running = [answer.who for answer in failed if isinstance(answer.error, Cancelled)]
+        running = [answer.who for answer in answers if isinstance(answer.came.error, Cancelled)]
         fate = f"{_named(found.noun, running)} may still be running it" if running else "nobody is running it any more"
         raise Cancelled(f"cancelled: {fate}")
-    if failed and len(failed) == len(answers) and len({str(answer.error) for answer in failed}) == 1:
-        error = failed[0].error
-        if error is not None and not missed:
-            raise error
-    if failed:
-        raise ShellError(f"{len(failed)} of {count_of(len(answers), found.noun)} did not answer with a result")
+    if not missed and len(errors) == len(answers) and len(set(map(str, errors))) == 1:
+        raise errors[0]
+    if errors:
+        raise ShellError(f"{len(errors)} of {count_of(len(answers), found.noun)} did not answer with a result")
     if missed:
         whole = count_of(len(answers) + len(missed), found.noun)
         raise ShellError(f"{len(missed)} of {whole} could not be reached: the call did not run there")

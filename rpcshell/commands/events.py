@@ -6,6 +6,7 @@ import fnmatch
 import queue
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,7 +14,7 @@ import msgspec
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.commands.groups import LOOK, SCRIPT
-from rpcshell.shell.command import EVENT, command
+from rpcshell.shell.command import EVENT, Seconds, command
 from rpcshell.shell.journal import LAST
 from rpcshell.shell.unasked import Subscription
 from rpcshell.view.escape import visible
@@ -44,10 +45,6 @@ class NotHeard(ShellError):
     """The event that was waited for did not come in time."""
 
     exit_code = 3
-
-
-class _Seconds(click.FloatRange):
-    name = "number of seconds"
 
 
 @command(
@@ -92,7 +89,7 @@ def events(shell: Shell, *, pattern: str | None, follow: bool, lines: int | None
 )
 @click.argument("event", type=EVENT)
 @click.argument("conditions", metavar="[KEY=VALUE]", nargs=-1)
-@click.option("-t", "--timeout", metavar="SECONDS", type=_Seconds(min=0), help="Give up after so many seconds.")
+@click.option("-t", "--timeout", metavar="SECONDS", type=Seconds(min=0), help="Give up after so many seconds.")
 def wait(shell: Shell, *, event: str, conditions: tuple[str, ...], timeout: float | None) -> None:
     """Wait for an EVENT, which is in $_ then.
 
@@ -125,18 +122,11 @@ def wait(shell: Shell, *, event: str, conditions: tuple[str, ...], timeout: floa
 
 
 def _unasked(shell: Shell) -> Unasked:
-    """What the server says unasked.
-
-    Raises:
-        NotConnected: There is no target.
-        UsageError: Its server only answers.
-    """
-    session = shell.session
-    if session.target is None:
+    if shell.session.target is None:
         raise NotConnected
-    if session.unasked is None:
-        raise UsageError(f"{session.target} only answers: it tells no events")
-    return session.unasked
+    if shell.session.unasked is None:
+        raise UsageError(f"{shell.session.target} only answers: it tells no events")
+    return shell.session.unasked
 
 
 def _none(unasked: Unasked, pattern: str | None) -> str:
@@ -220,16 +210,12 @@ def _follow(shell: Shell, unasked: Unasked, named: Callable[[HeardEvent], bool])
         coming: queue.SimpleQueue[HeardEvent] = queue.SimpleQueue()
         listeners.append(coming.put)
         try:
-            while unasked.connected or not coming.empty():
-                try:
-                    event = coming.get(timeout=0.5)
-                except queue.Empty:
-                    continue
-                if named(event):
-                    output.value("", event.data)
-        except KeyboardInterrupt:
             # Ctrl-C is the way to end it.
-            return
+            with suppress(KeyboardInterrupt):
+                while unasked.connected or not coming.empty():
+                    with suppress(queue.Empty):
+                        if named(event := coming.get(timeout=0.5)):
+                            output.value("", event.data)
         finally:
             listeners.remove(coming.put)
         return

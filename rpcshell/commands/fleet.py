@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
 from rpcshell.servers.directory import servers_at
 from rpcshell.servers.standstill import stands_still, stopped_at
@@ -121,16 +119,9 @@ def show_workers(shell: Shell, fleet: Fleet) -> None:
         for target, status in statuses.items()
         for worker in status.workers
     ]
-    if shell.for_programs:
-        shell.output.value(
-            "",
-            [
-                {"instance": str(target), "workers": msgspec.to_builtins(status.workers)}
-                for target, status in statuses.items()
-            ],
-        )
-    elif rows:
-        shell.show_table(rows, spare=WORKER_SPARE)
+    if rows or shell.for_programs:
+        data = [{"instance": str(target), "workers": status.workers} for target, status in statuses.items()]
+        shell.show_table(rows, data, spare=WORKER_SPARE)
     if rows:
         shell.output.note(f"{count_of(len(rows), 'worker')} of {count_of(len(statuses), 'instance')}; :top has more")
     for instance in instances:

@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -61,14 +61,8 @@ _KEYS: Final[_Rows] = (
 )
 
 
-class _Topic(NamedTuple):
-    """A page of help that is of no command."""
-
-    summary: str
-    rows: _Rows
-
-
-_TOPICS: Final = {"calls": _Topic("what a line can be", _CALLS), "keys": _Topic("what keys do", _KEYS)}
+_TOPICS: Final = {"calls": ("what a line can be", _CALLS), "keys": ("what keys do", _KEYS)}
+"""Pages of help that are of no command."""
 
 _STEPS: Final = 10
 """How many there are; the steps themselves are imported when they are shown."""
@@ -100,10 +94,10 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
     elif (found := shell.commands.find(name)) is not None:
         shell.output.text(found.help())
     elif name in _TOPICS:
-        topic = _TOPICS[name]
-        shell.output.text("\n".join([f"{topic.summary.capitalize()}:", *columns(topic.rows)]))
+        summary, rows = _TOPICS[name]
+        shell.output.text("\n".join([f"{summary.capitalize()}:", *columns(rows)]))
     elif name == "topics":
-        topics = {**{each: topic.summary for each, topic in _TOPICS.items()}, **GUIDES}
+        topics = {**{each: summary for each, (summary, _) in _TOPICS.items()}, **GUIDES}
         shell.output.text("\n".join(columns([(f":help {each}", summary) for each, summary in topics.items()])))
     elif name in GUIDES:
         shell.output.pieces(guide_page(read_guide_here(name), min(_columns(), _WIDEST)))
@@ -143,7 +137,6 @@ def show_version(shell: Shell) -> None:
 
 
 def _usage(command: Command) -> str:
-    """A command and its arguments, where they fit into a column."""
     usage = command.spec.outline
     return usage if len(usage) <= _USAGE else f":{command.name} …"
 
@@ -173,8 +166,10 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
     there, and ends them. Your session is left alone.
     Enter goes on, b back, a number to that step, q leaves.
     """
-    if not titles:
-        _require_server()
+    # Told by the platform's name alone, a type checker would leave out what follows elsewhere.
+    if not titles and not hasattr(os, "pidfd_open"):
+        reason = "the lesson starts servers, and the server runs on Linux only"
+        raise UsageError(reason, hint=":lesson --list shows what it is about")
     from rpcshell.lab.lesson.course import TEXTS, Course, choose_language
 
     course = Course(shell.output, TEXTS[language or choose_language(os.environ)], _columns)
@@ -186,14 +181,6 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
         course.walk(step or 1)
     else:
         raise UsageError(":lesson waits for keys, and nobody can press any", hint="add --yes to run all of it")
-
-
-def _require_server() -> None:
-    # Told by the platform's name alone, a type checker would leave out what follows elsewhere.
-    if not hasattr(os, "pidfd_open"):
-        raise UsageError(
-            "the lesson starts servers, and the server runs on Linux only", hint=":lesson --list shows what it is about"
-        )
 
 
 def _columns() -> int:

@@ -18,7 +18,7 @@ from rpcshell.view.units import call_time
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
@@ -50,7 +50,7 @@ def history(shell: Shell, *, pattern: str | None, most: int | None, lines: bool)
         rows = [_one_row(line) for line in found]
     else:
         records = [record for record in shell.journal if fits is None or fits(record.masked_line)][-limit:]
-        rows = _listed(records)
+        rows = _listed(records) if records else []
     if not rows:
         what = "lines were kept" if lines else "calls were made"
         raise UsageError(
@@ -78,7 +78,7 @@ def _listed(records: Sequence[Call]) -> list[str]:
         for record in records
     ]
     width = max(shutil.get_terminal_size().columns - 1, _NARROWEST)
-    number, _, outcome, elapsed, _ = (_widest(column) for column in zip(*cells, strict=True)) if cells else (0,) * 5
+    number, _, outcome, elapsed, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     rows = []
     for first, when, what, took, line in cells:
         start = f"{first:>{number}}  {when}  {what:<{outcome}}  {took:>{elapsed}}  "
@@ -88,18 +88,12 @@ def _listed(records: Sequence[Call]) -> list[str]:
 
 def _outcome(record: Call) -> str:
     match record.outcome:
-        case "ok":
-            return "ok"
         case "error":
             return f"error {record.code}"
         case "failed":
             return "no reply"
-        case "cancelled":
-            return "cancelled"
-
-
-def _widest(texts: Iterable[str]) -> int:
-    return max(map(len, texts))
+        case outcome:
+            return outcome
 
 
 def _one_row(line: str) -> str:

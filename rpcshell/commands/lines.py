@@ -122,17 +122,9 @@ def _preview(name: str, value: Any) -> str:
         return f"object  {keys}{', …' if len(value) > _KEYS_SHOWN else ''}".rstrip()
     if isinstance(value, list):
         return f"array   {count_of(len(value), 'item')}"
-    kind = (
-        "string"
-        if isinstance(value, str)
-        else "null"
-        if value is None
-        else "boolean"
-        if isinstance(value, bool)
-        else "number"
-    )
     if value is None:
-        return kind
+        return "null"
+    kind = {str: "string", bool: "boolean"}.get(type(value), "number")
     if is_secret(name):
         return f"{kind:<6}  ***"
     shown = compact(value[: _PREVIEW + 1] if isinstance(value, str) else value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -58,7 +59,10 @@ def logs(
     is a file, and for what a child prints to standard error, or any server says that is no message.
     """
     if worker == "off":
-        _end(shell)
+        if not shell.follows:
+            raise UsageError("no log is being followed", hint=":logs -f follows the server's")
+        shell.close()
+        shell.output.note("the log is followed no more")
         return
     if follow and shell.output.diverted:
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
@@ -154,12 +158,9 @@ def _check(watch: LocalServerWatch, worker: int | None) -> int:
 def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) -> None:
     output = shell.output
     if not shell.interactive:
-        follower = LogFollower(watch, wanted, LogSink(lambda records: _write(shell, records), output.note))
-        try:
-            follower.run()
-        except KeyboardInterrupt:
-            # Ctrl-C is the way to end it.
-            return
+        # Ctrl-C is the way to end it.
+        with suppress(KeyboardInterrupt):
+            LogFollower(watch, wanted, LogSink(lambda records: _write(shell, records), output.note)).run()
         return
 
     def show(records: Sequence[LogRecord]) -> bool:
@@ -167,13 +168,6 @@ def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) 
 
     shell.follow(LogFollower(watch, wanted, LogSink(show, output.note), Throttle(_LINES_A_SECOND)))
     output.note(f"following the log of the server with pid {pid}; :logs off ends that")
-
-
-def _end(shell: Shell) -> None:
-    if not shell.follows:
-        raise UsageError("no log is being followed", hint=":logs -f follows the server's")
-    shell.close()
-    shell.output.note("the log is followed no more")
 
 
 def _show(shell: Shell, records: Sequence[LogRecord]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,12 +88,8 @@ def describe_method(method: Method) -> str:
     if method.params:
         how = ", taken whole" if method.whole else ", by position" if method.by_position else ""
         lines += ["", f"Params{how}:"]
-        lines += columns(
-            [
-                _param(param.name, param.schema, param.required, param.description)
-                for param in method.params[:_MOST_ROWS]
-            ]
-        )
+        shown = method.params[:_MOST_ROWS]
+        lines += columns([_param(one.name, one.schema, one.required, one.description) for one in shown])
         lines += _left_out(len(method.params))
     elif method.untold:
         lines += ["", "The server does not tell what params it takes."]
@@ -135,16 +132,10 @@ def _row(row: list[str], widths: list[int], room: int) -> Iterator[str]:
         yield (start + filled[0]).rstrip()
         yield from (" " * margin + line for line in filled[1:])
         return
-    yield from textwrap.wrap(
-        start.strip(),
-        _width(),
-        initial_indent="  ",
-        subsequent_indent=" " * 6,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    indented = partial(textwrap.wrap, subsequent_indent=" " * 6)
+    yield from indented(start.strip(), _width(), initial_indent="  ", break_long_words=False, break_on_hyphens=False)
     if last:
-        yield from textwrap.wrap(last, _width() - 6, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        yield from indented(last, _width() - 6, initial_indent=" " * 6)
 
 
 def _signature(method: Method) -> str:
@@ -236,11 +227,9 @@ def _types(method: Method) -> dict[str, list[str]]:
 def _contents(schema: Schema, method: Method) -> list[str]:
     members = Properties(schema, method.resolve)
     if members and not fixed_values(schema):
-        shown = [
-            _param(member.name, as_schema(member.schema), member.required, member.description)
-            for member in members.first(_MOST_ROWS)
-        ]
-        return [*columns(shown), *_left_out(len(members))]
+        shown = members.first(_MOST_ROWS)
+        rows = [_param(one.name, as_schema(one.schema), one.required, one.description) for one in shown]
+        return [*columns(rows), *_left_out(len(members))]
     text = type_text(schema)
     return columns([(text, "", "", _said(schema.get("description")))]) if text != "any" else []
 
@@ -251,8 +240,7 @@ def example_call(method: Method) -> str:
     An example of the server's own comes first; else the params are made up: those that are required, or all where
     none is.
     """
-    given = next(_usable_examples(method), None)
-    if given is not None:
+    if (given := next(_usable_examples(method), None)) is not None:
         return unparse(method.name, given[1][0])
     maker = _ExampleMaker(method.resolve)
     if method.whole and not method.untold:
@@ -273,15 +261,13 @@ def own_examples(method: Method) -> list[tuple[str, str, tuple[Any] | None]]:
     """
     found = []
     for example, params in islice(_usable_examples(method), _MOST_EXAMPLES):
-        about = next(
-            (text for key in ("description", "summary", "name") if isinstance(text := example.get(key), str)), ""
-        )
+        texts = (example.get(key) for key in ("description", "summary", "name"))
+        about = next((text for text in texts if isinstance(text, str)), "")
         result = example.get("result")
         told = (result["value"],) if isinstance(result, dict) and "value" in result else None
         line = unparse(method.name, params[0])
-        found.append(
-            (line if method.params else line.removesuffix(" {}"), "" if _NUMBERED.fullmatch(about) else about, told)
-        )
+        line = line if method.params else line.removesuffix(" {}")
+        found.append((line, "" if _NUMBERED.fullmatch(about) else about, told))
     return found
 
 

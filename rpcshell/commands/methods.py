@@ -74,12 +74,7 @@ def unknown_method(catalog: Catalog, method: str) -> UsageError:
 
 
 def known_catalog(session: Session) -> Catalog:
-    """What the target offers, once it has told.
-
-    Raises:
-        NotConnected: there is no target.
-        UsageError: the target does not say.
-    """
+    """What the target offers, once it has told; a `UsageError` where it does not."""
     if session.target is None:
         raise NotConnected
     if not session.catalog.methods:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,7 +14,7 @@ from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, Conne
 from rpcshell.commands.groups import BREAK_IT, TALK
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.line.masking import mask_line
-from rpcshell.shell.command import CALL, command
+from rpcshell.shell.command import CALL, Seconds, command
 from rpcshell.view.differences import first_rows, identity, mark_changes
 from rpcshell.view.escape import visible
 from rpcshell.view.render import FOOTER, render_error, render_footer, render_result
@@ -32,17 +33,13 @@ _SHORTEST: Final = 0.05
 """Seconds; what is called more often is a load test."""
 
 
-class _Seconds(click.FloatRange):
-    name = "number of seconds"
-
-
 @command(
     "watch",
     group=TALK,
     examples=(":watch 1 now", ":watch 0.5 order.list limit=3", ":watch -n 10 1 whoami"),
 )
 @click.option("-n", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N calls.")
-@click.argument("seconds", type=_Seconds(min=_SHORTEST))
+@click.argument("seconds", type=Seconds(min=_SHORTEST))
 @click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
 def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None:
     """Make a CALL every SECONDS, and show what changes.
@@ -78,13 +75,9 @@ def _watch(shell: Shell, call: str, calls: _Calls) -> None:
         _print(shell, calls)
         return
     began = time.monotonic()
+    title = f"every {calls.seconds:g} s · {visible(' '.join(mask_line(call, shell.known).split()))}"
     with live as place:
-        whole = _draw(
-            shell,
-            calls,
-            place,
-            f"every {calls.seconds:g} s · {visible(' '.join(mask_line(call, shell.known).split()))}",
-        )
+        whole = _draw(shell, calls, place, title)
     if isinstance(calls.last, ShellError):
         shell.output.error(calls.last)
     elif calls.last is not None and whole:
@@ -93,21 +86,14 @@ def _watch(shell: Shell, call: str, calls: _Calls) -> None:
 
 
 class _Calls:
-    """The calls, one after the other; ends with the last one, or when Ctrl-C is pressed.
-
-    Attributes:
-        number: How many there were.
-        seconds: From the beginning of one to that of the next.
-        last: What the last one brought.
-    """
+    """The calls, one after the other, every so many seconds; ends with the last one, or when Ctrl-C is pressed."""
 
     def __init__(self, shell: Shell, method: str, params: Any, seconds: float, count: int | None) -> None:
         self.number = 0
         self.last: Call | ShellError | None = None
-        self._session = shell.session
-        self._method = method
-        self._params = params
+        """What the last one brought."""
         self.seconds = seconds
+        self._make = partial(shell.session.call, method, params)
         self._count = count
 
     def __iter__(self) -> Iterator[Call | ShellError]:
@@ -118,33 +104,27 @@ class _Calls:
                 if self.number:
                     due = max(due + self.seconds, time.monotonic())
                     never.wait(due - time.monotonic())
-                outcome = self._call()
+                try:
+                    self.last = self._make()
+                except (CallError, ConnectionFailed, ConnectionLost) as error:
+                    self.last = error
                 self.number += 1
-                self.last = outcome
-                yield outcome
+                yield self.last
         except (KeyboardInterrupt, Cancelled):
             return
-
-    def _call(self) -> Call | ShellError:
-        try:
-            return self._session.call(self._method, self._params)
-        except (CallError, ConnectionFailed, ConnectionLost) as error:
-            return error
 
 
 def _print(shell: Shell, calls: _Calls) -> None:
     """Show each result that is not the same as the one before."""
     former: Call | None = None
-    try:
+    # Ctrl-C may come while something is being shown.
+    with suppress(KeyboardInterrupt):
         for outcome in calls:
             if isinstance(outcome, ShellError):
                 raise outcome
             if former is None or identity(outcome.result) != identity(former.result):
                 shell.output.result(outcome)
             former = outcome
-    except KeyboardInterrupt:
-        # It came while something was being shown.
-        return
 
 
 def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
@@ -152,7 +132,8 @@ def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
     former: list[Fragment] = []
     width = 0
     whole = True
-    try:
+    # Ctrl-C may come while something is being drawn.
+    with suppress(KeyboardInterrupt):
         for outcome in calls:
             rows, columns = place.size
             rendered, footer = _rendered(shell, outcome, columns)
@@ -163,9 +144,6 @@ def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
             marked = mark_changes(former if columns == width else [], shown)
             place.draw([(FOOTER, f"{head}\n"), *marked, (FOOTER, cut(footer, columns))])
             former, width = shown, columns
-    except KeyboardInterrupt:
-        # It came while something was being drawn.
-        pass
     return whole
 
 

@@ -68,22 +68,15 @@ def stats(shell: Shell, *, reset: bool) -> None:
 
 
 def _row(counted: CallCounts, calls: int) -> dict[str, Any]:
-    times = counted.times
-    took: dict[str, Any] = dict.fromkeys(("p50", "p99", "max"), _NONE)
-    if times.count:
-        took = {
-            "p50": Figure(call_time(times.percentile(50))),
-            "p99": Figure(call_time(times.percentile(99))),
-            "max": Figure(call_time(times.largest)),
-        }
-    served = Figure(call_time(counted.service / counted.served)) if counted.served else _NONE
+    times = {
+        name: _NONE if seconds is None else Figure(call_time(seconds)) for name, seconds in _times(counted).items()
+    }
     return {
         "calls": counted.calls,
         "share": Figure(f"{counted.calls / calls:.0%}"),
         "errors": counted.errors,
         "no reply": counted.unanswered,
-        **took,
-        "server": served,
+        **times,
     }
 
 
@@ -103,11 +96,13 @@ def _data(counts: CallStatistics) -> dict[str, Any]:
 
 
 def _figures(counted: CallCounts) -> dict[str, Any]:
+    counts = {"calls": counted.calls, "errors": counted.errors, "unanswered": counted.unanswered}
+    return counts | _times(counted)
+
+
+def _times(counted: CallCounts) -> dict[str, float | None]:
     times = counted.times
     return {
-        "calls": counted.calls,
-        "errors": counted.errors,
-        "unanswered": counted.unanswered,
         "p50": times.percentile(50) if times.count else None,
         "p99": times.percentile(99) if times.count else None,
         "max": times.largest if times.count else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,7 +20,6 @@ from rpcshell.view.units import brief_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell
@@ -65,7 +64,7 @@ def top(shell: Shell, *, count: int | None) -> None:
 
 def _draw(shell: Shell, fleet: Fleet | None = None) -> None:
     """Draw the instances of a fleet, or else the server's workers, on the terminal until that is left."""
-    lent = _terminal(shell)
+    _require_terminal(shell)
     from rpcshell.lab.top.screen import run_fleet_top, run_top
 
     run: Callable[..., None]
@@ -74,24 +73,13 @@ def _draw(shell: Shell, fleet: Fleet | None = None) -> None:
     else:
         name = shell.session.name or str(shell.session.target)
         run = partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name)
-    if lent is None:
-        run(theme=shell.settings.theme)
-        return
-    with lent as terminal:
-        run(style=terminal.style, depth=terminal.depth, output=terminal.output)
-
-
-def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
-    """The terminal of the prompt, or None where there is none and the process's own is to be drawn on.
-
-    Raises:
-        UsageError: There is nothing to draw on, or nobody to press keys.
-    """
-    _require_terminal(shell)
-    lent = shell.output.lend()
-    if lent is None and (shell.interactive or os.environ.get("TERM", "dumb") in _DUMB):
+    if (lent := shell.output.lend()) is not None:
+        with lent as terminal:
+            run(style=terminal.style, depth=terminal.depth, output=terminal.output)
+    elif shell.interactive or os.environ.get("TERM", "dumb") in _DUMB:
         raise UsageError(":top cannot draw on this kind of terminal", hint=_HINT)
-    return lent
+    else:
+        run(theme=shell.settings.theme)
 
 
 def _require_terminal(shell: Shell) -> None:

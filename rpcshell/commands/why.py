@@ -102,10 +102,8 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
             shell.output.pieces(render_finding(finding, shell.width or _WIDTH, full=full))
         case "send":
             if fault is None:
-                raise UsageError(
-                    ":wire send takes the name of a fault",
-                    hint=f'there are {", ".join(MISTAKES)}; :wire send split ping <"a": 1>',
-                )
+                hint = f'there are {", ".join(MISTAKES)}; :wire send split ping <"a": 1>'
+                raise UsageError(":wire send takes the name of a fault", hint=hint)
             _provoke(shell, cast("MistakeName", fault), call, rate)
         case _:
             last = shell.journal.last

@@ -36,6 +36,7 @@ __all__ = [
     "Command",
     "CommandRegistry",
     "KindOfWord",
+    "Seconds",
     "command",
     "meant_choice",
     "problem_of",
@@ -66,6 +67,12 @@ class KindOfWord(_TextType):
     def __init__(self, kind: ValueKind) -> None:
         self.name = kind
         self.kind: ValueKind = kind
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, which an error calls that."""
+
+    name = "number of seconds"
 
 
 TARGET: Final = KindOfWord("target")
