@@ -14,15 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.app.guard import foreseen
 from rpcshell.app.options import load_commands
-from rpcshell.client.errors import (
-    CallError,
-    Cancelled,
-    ShellError,
-    SpawnFailed,
-    SyntaxProblem,
-    Unexpected,
-    UsageError,
-)
+from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, Unexpected, UsageError
 from rpcshell.line.masking import mask_value
 from rpcshell.shell.connect import connect
 from rpcshell.shell.output import Output

@@ -57,7 +57,6 @@ _SIGNALS = _Signal(["KILL", "TERM", "QUIT", "ABRT", "SEGV", "INT", "STOP", "CONT
 
 
 def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options that drills have in common."""
 
     def decorate(handler: Callable[..., None]) -> Callable[..., None]:
         if harms:

@@ -104,7 +104,6 @@ def _of_instances(shell: Shell, method: str, params: object) -> tuple[_Compariso
 
 
 def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
-    """Whether Ctrl-C ended it."""
     try:
         with told_while(elapsed_text("waiting"), shell.output.progress):
             run()
@@ -175,7 +174,6 @@ def _show(shell: Shell, found: _Comparison) -> None:
 
 
 def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
-    """The places that differ, and who has which value there."""
     width, results, places = shell.width, found.results, found.places
     for place in places[:_MOST_PLACES]:
         yield "class:different", "≠ "
@@ -221,7 +219,6 @@ def _answered(answer: _Answer) -> Any:
 
 
 def _plain(answer: _Answer) -> dict[str, Any]:
-    """An answer as JSON."""
     meta = answer.came.meta
     plain = answer.told | {"generation": meta and meta.generation, "ms": round(answer.came.elapsed * 1000, 3)}
     match answer.came.error:

@@ -181,7 +181,6 @@ def _show(shell: Shell, found: Sequence[HeardEvent], *, follow: bool) -> None:
 
 
 def _pieces(event: HeardEvent, columns: int | None) -> Iterator[Fragment]:
-    """An event on one row."""
     clock, name, params = f"{_clock(event)} ", visible(event.name), f" {_params(event)}"
     if columns is not None:
         name = cut(name, max(columns - len(clock), 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +14,7 @@ from rpcshell.lab.top.instance_table import SPARE, instance_row
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rpcshell.lab.top.fleet_feed import InstanceLine
     from rpcshell.shell.fleet import Fleet
@@ -22,30 +22,18 @@ if TYPE_CHECKING:
 
 
 def print_fleet(shell: Shell, fleet: Fleet, count: int) -> None:
-    """Show tables, and Ctrl-C ends that."""
-    with FleetFeed() as feed:
-        try:
-            # Rates need two looks.
-            for lines in islice(_looks(feed, fleet), 1, count + 1):
-                data = [_as_json(line) for line in lines]
-                shell.show_table(list(map(instance_row, lines)), data, spare=SPARE)
-                for text in _problems(lines):
-                    shell.output.note(text)
-                shell.output.note(fleet_title(shell, lines))
-        except KeyboardInterrupt:
-            return
-
-
-def _looks(feed: FleetFeed, fleet: Fleet) -> Iterator[list[InstanceLine]]:
-    while True:
-        yield feed.look(fleet.instances)
-        time.sleep(PERIOD)
-
-
-def _problems(lines: Sequence[InstanceLine]) -> Iterator[str]:
-    for line in lines:
-        if line.problem:
-            yield visible(f"{line.state.target}: {line.problem}")
+    """Show so many tables, one a period, or until Ctrl-C."""
+    with FleetFeed() as feed, suppress(KeyboardInterrupt):
+        # Rates need two looks.
+        feed.look(fleet.instances)
+        for _ in range(count):
+            time.sleep(PERIOD)
+            lines = feed.look(fleet.instances)
+            shell.show_table(list(map(instance_row, lines)), list(map(_as_json, lines)), spare=SPARE)
+            for line in lines:
+                if line.problem:
+                    shell.output.note(visible(f"{line.state.target}: {line.problem}"))
+            shell.output.note(fleet_title(shell, lines))
 
 
 def _as_json(line: InstanceLine) -> dict[str, Any]:

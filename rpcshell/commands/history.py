@@ -30,9 +30,7 @@ _NARROWEST: Final = 40
 
 
 @command(
-    "history",
-    group=LOOK,
-    examples=(":history", ":history order", ":history '*.get*' -n 5", ":history --lines spawn"),
+    "history", group=LOOK, examples=(":history", ":history order", ":history '*.get*' -n 5", ":history --lines spawn")
 )
 @click.argument("pattern", required=False)
 @click.option("-n", "--number", "most", metavar="N", type=click.IntRange(min=1), help="Show the last N, not 20.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -73,8 +73,8 @@ def logs(
         _strays(shell, unasked.strays, grep, _SHOWN if lines is None else lines, follow=follow)
         return
     wanted = LogFilter(worker=number, level=level, text=grep)
-    watch = LocalServerWatch(shell.supervisor.control)
-    try:
+    with ExitStack() as open_watch:
+        watch = open_watch.enter_context(LocalServerWatch(shell.supervisor.control))
         records = _last(watch, wanted, _SHOWN if lines is None else lines)
         pid = _check(watch, number) if follow or not records else 0
         if records:
@@ -83,11 +83,8 @@ def logs(
             shell.output.note("the last MB of the log has no such line")
         if follow:
             _follow(shell, watch, wanted, pid)
-    except BaseException:
-        watch.close()
-        raise
-    if not follow:
-        watch.close()
+            # Whoever follows closes it.
+            open_watch.pop_all()
 
 
 def _has_log(shell: Shell) -> bool:

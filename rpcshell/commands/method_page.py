@@ -147,7 +147,6 @@ def _signature(method: Method) -> str:
 
 
 def _left_out(count: int) -> list[str]:
-    """How many rows of a table are not shown."""
     return [f"  … {count - _MOST_ROWS:,} more"] if count > _MOST_ROWS else []
 
 

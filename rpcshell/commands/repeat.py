@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -33,11 +32,7 @@ _SHORTEST: Final = 0.05
 """Seconds; what is called more often is a load test."""
 
 
-@command(
-    "watch",
-    group=TALK,
-    examples=(":watch 1 now", ":watch 0.5 order.list limit=3", ":watch -n 10 1 whoami"),
-)
+@command("watch", group=TALK, examples=(":watch 1 now", ":watch 0.5 order.list limit=3", ":watch -n 10 1 whoami"))
 @click.option("-n", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N calls.")
 @click.argument("seconds", type=Seconds(min=_SHORTEST))
 @click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
@@ -97,13 +92,12 @@ class _Calls:
         self._count = count
 
     def __iter__(self) -> Iterator[Call | ShellError]:
-        never = threading.Event()
         due = time.monotonic()
         try:
             while self._count is None or self.number < self._count:
                 if self.number:
                     due = max(due + self.seconds, time.monotonic())
-                    never.wait(due - time.monotonic())
+                    time.sleep(max(due - time.monotonic(), 0))
                 try:
                     self.last = self._make()
                 except (CallError, ConnectionFailed, ConnectionLost) as error:

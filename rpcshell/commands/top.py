@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
+import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -88,20 +89,16 @@ def _require_terminal(shell: Shell) -> None:
 
 
 def _print(shell: Shell, count: int) -> None:
-    """Show tables, and Ctrl-C ends that."""
     tracker = Tracker()
-    never = threading.Event()
-    with shell.supervisor.control() as control:
+    with shell.supervisor.control() as control, suppress(KeyboardInterrupt):
+        # Rates need two looks.
         tracker.add(control.status())
-        try:
-            for _ in range(count):
-                never.wait(PERIOD)
-                picture = tracker.add(control.status())
-                rows = [
-                    worker_row(line.status, picture.status) | {"calls/s": Figure(brief_rate(line.rate))}
-                    for line in picture.workers
-                ]
-                shell.show_table(rows, picture, spare=WORKER_SPARE)
-                shell.output.note(f"{brief_rate(picture.rate)} calls/s · {server_line(picture.status)}")
-        except KeyboardInterrupt:
-            return
+        for _ in range(count):
+            time.sleep(PERIOD)
+            picture = tracker.add(control.status())
+            rows = [
+                worker_row(line.status, picture.status) | {"calls/s": Figure(brief_rate(line.rate))}
+                for line in picture.workers
+            ]
+            shell.show_table(rows, picture, spare=WORKER_SPARE)
+            shell.output.note(f"{brief_rate(picture.rate)} calls/s · {server_line(picture.status)}")

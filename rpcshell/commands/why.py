@@ -15,7 +15,7 @@ from rpcshell.line.secrets import named_params
 from rpcshell.shell.command import CALL, command
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation
-from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_call, render_finding, render_frames
+from rpcshell.shell.why.frames import DIM, ERROR, IN, OUT, hex_rows, render_call, render_finding, render_frames, step
 from rpcshell.shell.why.mistakes import MISTAKES, MistakeName, Provocation, judge, plan
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time, count_of
@@ -139,7 +139,6 @@ def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragmen
 
 
 def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> None:
-    """Make a mistake, and show what happens when it does."""
     if rate is not None and name != "slow":
         raise UsageError(f"--rate is for :wire send slow, and {name} is sent at once")
     session = shell.session
@@ -170,31 +169,22 @@ def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> 
     except KeyboardInterrupt:
         raise Cancelled("cancelled: the connection was closed") from None
     right, text = judge(name, events)
-    shell.output.pieces(_wrapped(shell, "" if right else ERROR, text))
-
-
-def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
-    for line in textwrap.wrap(visible(text), shell.width or _WIDTH, break_on_hyphens=False):
-        yield style, f"{line}\n"
+    lines = textwrap.wrap(visible(text), shell.width or _WIDTH, break_on_hyphens=False)
+    shell.output.pieces([("" if right else ERROR, f"{line}\n") for line in lines])
 
 
 def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterator[Fragment]:
-    when = f"{call_time(event.at):>8}"
     match event.kind:
         case "sent":
-            yield ARROW, f"{OUT} "
             size = f"{count_of(len(data), 'byte')}: " if data else ""
-            yield "", f"{when}  {size}{event.about}\n"
+            yield from step(OUT, event.at, f"{size}{event.about}")
             yield from hex_rows(data, width)
         case "came":
-            yield ARROW, f"{IN} "
-            yield "", f"{when}  {len(data)} bytes\n"
+            yield from step(IN, event.at, f"{len(data)} bytes")
             yield from render_frames(data, width, params=params)
         case "goes on":
-            yield ARROW, "= "
-            yield "", f"{when}  the connection goes on: {event.about}\n"
+            yield from step("=", event.at, f"the connection goes on: {event.about}")
         case "silent":
-            yield ERROR, "✗ "
-            yield "", f"{when}  {event.about}\n"
+            yield from step("✗", event.at, event.about, ERROR)
         case _:
-            yield DIM, f"✗ {when}  the server {event.kind} the connection: {event.about}\n"
+            yield DIM, f"✗ {call_time(event.at):>8}  the server {event.kind} the connection: {event.about}\n"

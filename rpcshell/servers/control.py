@@ -40,11 +40,7 @@ class Control:
     """
 
     def __init__(
-        self,
-        path: str,
-        *,
-        timeout: float = _TIMEOUT,
-        on_status: Callable[[ServerStatus], object] = lambda _: None,
+        self, path: str, *, timeout: float = _TIMEOUT, on_status: Callable[[ServerStatus], object] = lambda _: None
     ) -> None:
         self.path = path
         self._on_status = on_status

@@ -233,7 +233,6 @@ class _Search:
                 connection.close()
 
     def _take(self, task: asyncio.Task[tuple[AsyncConnection, int] | None]) -> bool:
-        """Keep a connection to a worker that had none."""
         try:
             asked = task.result()
         except (ConnectionFailed, ProtocolError):

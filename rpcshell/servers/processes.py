@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.socket_owners import (
-    has_socket,
-    inode_of,
-    listening_process,
-    process_with,
-    unix_listening_inodes,
-)
+from rpcshell.client.socket_owners import has_socket, inode_of, listening_process, process_with, unix_listening_inodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -83,11 +83,6 @@ class AddressBook:
         named = bool(target.dialect) or names_native(where)
         return Destination(target, str(target), named=named, dialects=self.dialects)
 
-    def own(self, address: str) -> Destination:
-        """A server of one's own, of which it is known what it speaks."""
-        target = Target.parse(address)
-        return Destination(target, str(target), named=True)
-
     def names(self) -> tuple[str, ...]:
         """What can be connected to by name, and what was connected to before, the last one first."""
         return tuple(dict.fromkeys((*self._named, *self._used())))

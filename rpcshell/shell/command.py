@@ -335,7 +335,6 @@ def _options_over(words: list[str]) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a part of a command line."""
     body = parse(f":_ {text}").body
     return [word.text for word in body.words] if isinstance(body, CommandLine) else []
 

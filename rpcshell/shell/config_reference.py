@@ -25,9 +25,7 @@ _HEAD: Final = """\
 # The configuration of rpcshell. Every line is optional: take the # away from what you want to change.
 # It is read once, when the shell starts; `rpcshell --help` says from where.
 """
-_SETTINGS: Final = """\
-# Settings of the prompt, as `:set` shows them; scripts and single lines heed only timeout.
-"""
+_SETTINGS: Final = "# Settings of the prompt, as `:set` shows them; scripts and single lines heed only timeout."
 _TARGETS: Final = """\
 # Targets by name: `rpcshell NAME`, `:connect NAME`. A name begins with a letter and has no colon, slash or blank.
 # Files are looked for beside this one, unless their path says otherwise; ~ is your home.
@@ -50,12 +48,7 @@ DIALECTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "Kea's DHCP servers: JSON after JSON, and a connection for each call.",
         {
             "request": {"command": "$method", "arguments": "$params"},
-            "reply": {
-                "ok": {"result": [0, 3]},
-                "result": ["arguments", "text"],
-                "error": "text",
-                "code": "result",
-            },
+            "reply": {"ok": {"result": [0, 3]}, "result": ["arguments", "text"], "error": "text", "code": "result"},
             "names": {"method": "list-commands"},
             "one-call": True,
         },
@@ -84,18 +77,14 @@ DIALECTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 }
 """Dialects of servers that there are, with a line on each."""
 
-_ALIASES: Final = """\
-# Words that stand for the beginning of a line: `NAME rest` runs `LINE rest`.
-"""
-_KEYS: Final = """\
-# Keys of the prompt, and the action or the line that each one runs.
-"""
+_ALIASES: Final = "# Words that stand for the beginning of a line: `NAME rest` runs `LINE rest`."
+_KEYS: Final = "# Keys of the prompt, and the action or the line that each one runs."
 
 
 def config_reference() -> str:
     """The text, which is a configuration without any effect."""
     lines = [_HEAD]
-    lines += [_SETTINGS + "[settings]", *(line for setting in Settings().items() for line in _setting(setting))]
+    lines += [_SETTINGS, "[settings]", *(line for setting in Settings().items() for line in _setting(setting))]
     lines += ["", _TARGETS + "[targets]", '# local = "127.0.0.1:8080"', ""]
     for name, number, keys in _EXAMPLES:
         lines += [f"# [targets.{name}]", *_keys(TargetConfig, keys, number), ""]
@@ -104,8 +93,8 @@ def config_reference() -> str:
         lines += [f"# # {about}", f"# [dialects.{name}]"]
         lines += [*(f"# {key} = {_toml(value)}" for key, value in table.items()), ""]
     lines.pop()
-    lines += ["", _ALIASES + "[aliases]", '# w = ":watch 1"']
-    lines += ["", _KEYS + "[keys]", '# f5 = ":methods"', ""]
+    lines += ["", _ALIASES, "[aliases]", '# w = ":watch 1"']
+    lines += ["", _KEYS, "[keys]", '# f5 = ":methods"', ""]
     return "\n".join(lines)
 
 
@@ -117,22 +106,21 @@ def _setting(setting: Setting) -> Iterator[str]:
 
 def _keys(struct: type[msgspec.Struct], keys: tuple[str, ...] = (), number: int = 0) -> Iterator[str]:
     """Keys of a table, or all, each with what it means, and with one of its examples."""
-    hints = get_type_hints(struct, include_extras=True)
-    written = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
-    for key in keys or written:
-        (meaning,) = hints[written[key]].__metadata__
+    fields = _fields(struct)
+    for key in keys or fields:
+        kind, meaning = fields[key]
         yield f"# # {meaning.description}"
-        for kind in (hints[written[key]].__origin__, *get_args(hints[written[key]].__origin__)):
-            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-                yield from (f"# #   {name}: {what}" for name, what in _meanings(kind))
+        for inner in (kind, *get_args(kind)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                yield from (f"# #   {name}: {what.description}" for name, (_, what) in _fields(inner).items())
         yield f"# {key} = {_toml(meaning.examples[number])}"
 
 
-def _meanings(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+def _fields(struct: type[msgspec.Struct]) -> dict[str, tuple[Any, Any]]:
+    """By its key, the type of each field, and what `msgspec.Meta` says of it."""
     hints = get_type_hints(struct, include_extras=True)
-    for field in msgspec.structs.fields(struct):
-        (meaning,) = hints[field.name].__metadata__
-        yield field.encode_name, meaning.description
+    annotated = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
+    return {key: (hint.__origin__, hint.__metadata__[0]) for key, hint in annotated.items()}
 
 
 def _toml(value: Any) -> str:

@@ -19,6 +19,7 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
+from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.listeners import Listeners, Reports
@@ -27,7 +28,7 @@ from rpcshell.view.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.target import TlsFiles
     from rpcshell.client.verdict import Finding
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
@@ -219,7 +220,8 @@ class Session(Listeners):
         if server.log_problem is not None:
             self._note(server.log_problem)
         server.watch(self._server_ended)
-        where = self.book.own(server.addresses[0])
+        address = server.addresses[0]
+        where = Destination(Target.parse(address), address, named=True)
         connection = self._connection_to(where, own=True, plain=False, tls=(self._tls,))
         self._adopt(connection, "lost")
         connection.connect()

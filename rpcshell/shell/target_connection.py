@@ -300,8 +300,8 @@ class TargetConnection:
                 self._outdated = False
 
     def _describe_anew(self) -> None:
-        """Ask once for all that has changed so far."""
         with self._lock:
+            # Once for all that has changed so far.
             self._outdated = False
             self._missed = not self._client.connected
             if self._retired or self._missed:

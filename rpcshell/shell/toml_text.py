@@ -124,7 +124,6 @@ class KeyPlaces:
 
 
 def _path(text: str) -> list[str]:
-    """The parts of a key with dots."""
     parts, position = [], 0
     while found := _PART.match(text, position):
         parts.append(next(part for part in found.groups() if part is not None))

@@ -147,7 +147,6 @@ def _gathered(
 
 
 def _absolute(files: TlsFiles) -> TlsFiles:
-    """The same files, wherever the program is run."""
     paths = {name: path and str(Path(path).absolute()) for name, path in msgspec.structs.asdict(files).items()}
     return msgspec.structs.replace(files, **paths)
 

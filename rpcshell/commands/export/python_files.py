@@ -76,7 +76,6 @@ def program_text(export: Export) -> str:
 
 
 def _docstring(export: Export, program: str, what: str = "") -> list[str]:
-    """The docstring of a module, as lines."""
     first, *rest = (line.replace("\\", "\\\\").replace('"', "'") for line in introduction(export, program, what))
     return [f'"""{first}', *rest, '"""']
 

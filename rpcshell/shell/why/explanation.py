@@ -14,7 +14,7 @@ from rpcshell.view.units import adding_up, count_of, duration
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rpcshell.shell.why.evidence import Evidence
     from rpcshell.shell.why.snapshot import Snapshot
@@ -44,13 +44,11 @@ _BAR: Final = "█"
 def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
     """Why a call went as it did, on a screen of so many columns, ending in a newline."""
     diagnosis = diagnose(evidence)
-    call = evidence.call
     came = _outcome(evidence)
-    line = visible(" ".join(call.masked_line.split()))
-    head = f"call {call.number} · "
+    head = f"call {evidence.call.number} · "
     yield LABEL, head
     room = max(width - cells(head) - cells(came) - 3, _NARROWEST // 2)
-    yield "", cut(line, room)
+    yield "", cut(visible(" ".join(evidence.call.masked_line.split())), room)
     yield LABEL, f" · {came}\n"
     # Whoever is at the end of the call's life wants this first; the rest is what it rests on.
     yield from _row("why", diagnosis.cause, width, CAUSE)
@@ -58,12 +56,12 @@ def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
     yield from _times(evidence, width)
     for label, text in _facts(evidence):
         yield from _row(label, text, width)
-    yield from _events(evidence, width)
-    yield from _log(evidence, width)
+    yield from _cut("events", _events(evidence), width)
+    label, style = ("log", "") if evidence.log_in_time else ("log, old", LABEL)
+    yield from _cut(label, _shown(evidence.log), width, style)
 
 
 def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragment]:
-    """A labelled text, wrapped beside its label."""
     room = max(width - _MARGIN - 1, _NARROWEST)
     together = _TOGETHER.sub(_NO_BREAK, visible(text))
     lines = textwrap.wrap(together, room, break_on_hyphens=False) or [""]
@@ -86,7 +84,6 @@ def _outcome(evidence: Evidence) -> str:
 
 
 def _times(evidence: Evidence, width: int) -> Iterator[Fragment]:
-    """A bar for each part of the call's time."""
     timing = evidence.timing
     # A handler that sends parts of its result still works while these come.
     service = None if timing.service is None else min(timing.service, timing.wait)
@@ -182,9 +179,7 @@ def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
     call = worker.call
     doing = "idle" if call is None else f"in {call.method} for {duration(call.seconds)}"
     if call is None and worker.connections:
-        doing = "in no call"
-        if is_sync:
-            doing = "held by an idle connection"
+        doing = "held by an idle connection" if is_sync else "in no call"
     if snapshot.stopped(worker.pid):
         doing = f"stopped (SIGSTOP), {doing}"
     elif worker.stalled:
@@ -209,25 +204,22 @@ def _server(status: ServerStatus) -> str:
     return f"{count_of(len(status.workers), f'{status.model} worker')}{queue}"
 
 
-def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
+def _events(evidence: Evidence) -> Iterator[str]:
     began = evidence.timing.began_at
-    for place, event in enumerate(evidence.events[:_MOST_EVENTS]):
+    for event in evidence.events[:_MOST_EVENTS]:
         who = f"worker {event.worker} (pid {event.pid}) " if event.worker is not None else ""
         signal = f" by SIG{event.signal}" if event.signal else ""
         lost = f", {count_of(event.lost, 'call')} lost" if event.lost else ""
         # The text of an end names the signal too.
         more = f" {event.text}" if event.text and not event.signal else ""
-        text = f"{event.at - began:+.2f} s  {who}{event.kind.replace('_', ' ')}{signal}{more}{lost}"
-        yield LABEL, f"{'' if place else 'events':<{_MARGIN}}"
-        yield "", cut(visible(text), max(width - _MARGIN - 1, _NARROWEST)) + "\n"
+        yield visible(f"{event.at - began:+.2f} s  {who}{event.kind.replace('_', ' ')}{signal}{more}{lost}")
 
 
-def _log(evidence: Evidence, width: int) -> Iterator[Fragment]:
-    lines = _shown(evidence.log)
+def _cut(label: str, lines: Iterable[str], width: int, style: str = "") -> Iterator[Fragment]:
+    """Labelled lines, each on one row."""
     for place, line in enumerate(lines):
-        label = "" if place else ("log" if evidence.log_in_time else "log, old")
-        yield LABEL, f"{label:<{_MARGIN}}"
-        yield LABEL if not evidence.log_in_time else "", cut(line, max(width - _MARGIN - 1, _NARROWEST)) + "\n"
+        yield LABEL, f"{'' if place else label:<{_MARGIN}}"
+        yield style, cut(line, max(width - _MARGIN - 1, _NARROWEST)) + "\n"
 
 
 def _shown(lines: Sequence[str]) -> list[str]:
@@ -237,13 +229,9 @@ def _shown(lines: Sequence[str]) -> list[str]:
     if len(short) <= _MOST_LINES:
         return short
     first = 1 if not lines[-1].startswith((" ", "\t")) else 2
-    return [
-        *short[:first],
-        f"… {len(short) - _MOST_LINES + 1} more lines; :logs shows them",
-        *short[first + 1 - _MOST_LINES :],
-    ]
+    more = f"… {len(short) - _MOST_LINES + 1} more lines; :logs shows them"
+    return [*short[:first], more, *short[first + 1 - _MOST_LINES :]]
 
 
 def _without_date(line: str) -> str:
-    """The clock's time is enough."""
     return line[line.index("T") + 1 :].replace("Z ", " ", 1) if line[:2] == "20" and "T" in line[:12] else line

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["hex_rows", "render_call", "render_finding", "render_frames"]
+__all__ = ["hex_rows", "render_call", "render_finding", "render_frames", "step"]
 
 ARROW: Final = "class:out"
 DIM: Final = "class:footer"
@@ -57,29 +57,30 @@ def render_call(
     target = Target.parse(call.target, dialects)
     framing = HTTP_BODIES if isinstance(target, HttpTarget) else framing_of(target.dialect, dialects)
     if trace.connected and trace.dialled:
-        yield ARROW, f"{OUT} "
         took = call_time(trace.connected - trace.dialled)
-        yield "", f"{call_time(trace.connected - began):>8}  connected to {call.instance or call.target} in {took}\n"
+        yield from step(OUT, trace.connected - began, f"connected to {call.instance or call.target} in {took}")
     if trace.attempts:
         times = f", sent {trace.attempts} times" if trace.attempts > 1 else ""
         whole = "" if trace.sent else ", not all of them written"
-        yield ARROW, f"{OUT} "
-        when = call_time((trace.sent or trace.sending) - began)
         count = trace.request_size - _marks(trace.request, framing)
-        yield "", f"{when:>8}  request: {count} bytes{times}{whole}\n"
-        yield from render_frames(
-            trace.request, width, trace.request_size - len(trace.request), framing=framing, full=full
-        )
+        yield from step(OUT, (trace.sent or trace.sending) - began, f"request: {count} bytes{times}{whole}")
+        more = trace.request_size - len(trace.request)
+        yield from render_frames(trace.request, width, more, framing=framing, full=full)
     if trace.reads:
         received = b"".join(trace.received)
-        yield ARROW, f"{IN} "
         size = f"{trace.received_size - _marks(received, framing)} bytes in {count_of(trace.reads, 'read')}"
-        yield "", f"{call_time(trace.first - began):>8}  reply: {size}\n"
+        yield from step(IN, trace.first - began, f"reply: {size}")
         more = trace.received_size - len(received)
         yield from render_frames(received, width, more, framing=framing, params=call.named_params, full=full)
     if call.outcome in {"failed", "cancelled"}:
         yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
+
+
+def step(sign: str, seconds: float, text: str, style: str = ARROW) -> Iterator[Fragment]:
+    """The row of something that happened after so many seconds."""
+    yield style, f"{sign} "
+    yield "", f"{call_time(seconds):>8}  {text}\n"
 
 
 def _marks(data: bytes, framing: str) -> int:
@@ -93,8 +94,7 @@ def render_finding(finding: Finding, width: int, *, full: bool = False) -> Itera
     yield DIM, f"{finding.asked} speaks {found}: {count_of(len(finding.attempts), 'guess', 'guesses')}, "
     yield DIM, "each on a connection of its own\n"
     for attempt in finding.attempts:
-        yield ARROW, f"{OUT} "
-        yield "", f"{call_time(attempt.at):>8}  {attempt.guess.name}\n"
+        yield from step(OUT, attempt.at, attempt.guess.name)
         yield from hex_rows(blot_bytes(attempt.guess.said, None), width, full=full)
         if attempt.first:
             yield ARROW, f"{IN} "

@@ -362,7 +362,6 @@ def _waited(evidence: Evidence) -> bool:
 
 
 def _calls(workers: list[WorkerStatus]) -> str:
-    """What workers are in, the longest first."""
     calls = sorted((worker.call for worker in workers if worker.call), key=lambda call: -call.seconds)
     shown = [f"{call.method} for {duration(call.seconds)}" for call in calls[:_MOST_NAMED]]
     return ", ".join(shown) + (", …" if len(calls) > _MOST_NAMED else "")
