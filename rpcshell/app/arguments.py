@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,6 @@ from msgspec.structs import replace
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, VARIABLE, complete_setting, complete_target, completion_script
 from rpcshell.app.target_options import with_headers, with_mcp_server, with_registry_credentials
-from rpcshell.app.unclear_usage import meant
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import (
@@ -26,7 +26,7 @@ from rpcshell.client.target import (
 )
 from rpcshell.guides import GUIDES
 from rpcshell.servers.folders import config_file, history_file
-from rpcshell.shell.command import problem_of
+from rpcshell.shell.command import meant_choice, problem_of
 from rpcshell.shell.config_reading import usable_config
 from rpcshell.version import __version__
 from rpcshell.view.help_page import HelpPage
@@ -90,6 +90,14 @@ _EXAMPLES: Final = (
     ("rpcshell mcp -- npx -y PACKAGE ARG", "a child, here a server of MCP; what follows -- is its command"),
     ("rpcshell --config-reference > config.toml", "a configuration to begin with"),
     ('eval "$(rpcshell --completion bash)"', "Tab for this command, in ~/.bashrc"),
+)
+
+
+_BEFORE_PARAMS: Final = 2
+"""The words of a command line before its params: a target and a method."""
+
+_what_to_run, _connection, _server, _setting, _other = (
+    partial(option, group=group) for group in ("What to run", "Connection", "A server for the run", "Settings", "Other")
 )
 
 
@@ -164,81 +172,55 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
 )
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.argument("words", metavar="[FILE | METHOD [PARAM]...]", nargs=-1, type=click.Path())
-@option("-c", "--command", "lines", group="What to run", metavar="LINE", multiple=True, help="A line; repeatable.")
-@option("-k", "--keep-going", group="What to run", is_flag=True, help="Go on after an error; the first one counts.")
-@option(
-    "--timeout",
-    group="Connection",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="S",
-    help="Seconds for a call.",
-)
-@option(
-    "--plain", group="Connection", is_flag=True, help="Bare protocol: no question for the methods, no optional keys."
-)
-@tls_options(partial(option, group="Connection"))
-@option(
+@_what_to_run("-c", "--command", "lines", metavar="LINE", multiple=True, help="A line; repeatable.")
+@_what_to_run("-k", "--keep-going", is_flag=True, help="Go on after an error; the first one counts.")
+@_connection("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for a call.")
+@_connection("--plain", is_flag=True, help="Bare protocol: no question for the methods, no optional keys.")
+@tls_options(_connection)
+@_connection(
     "--registry-credentials",
-    group="Connection",
     type=_FILE,
     help="A file with the user whom ZooKeeper lets read, and the password (zk://, zks://).",
 )
-@option(
+@_connection(
     "--header",
     "headers",
-    group="Connection",
     metavar="NAME:VALUE",
     multiple=True,
     help="One of HTTP, with every request; ${NAME} stands for what the environment has. Repeatable.",
 )
-@option(
-    "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."
-)
-@option(
-    "--app",
-    group="A server for the run",
-    type=click.Path(),
-    help="What it serves: module:attr, file.py or file.py:attr; else a demo.",
-)
-@option("--model", group="A server for the run", type=click.Choice(list(MODELS)), help="Its worker model.")
-@option("--keep", group="A server for the run", is_flag=True, help="Leave it running afterwards.")
-@option("--format", "format_", group="Settings", type=click.Choice(FORMATS), help="How results are shown.")
-@option(
+@_server("--spawn", type=click.IntRange(min=1), metavar="N", help="Start one with N workers.")
+@_server("--app", type=click.Path(), help="What it serves: module:attr, file.py or file.py:attr; else a demo.")
+@_server("--model", type=click.Choice(list(MODELS)), help="Its worker model.")
+@_server("--keep", is_flag=True, help="Leave it running afterwards.")
+@_setting("--format", "format_", type=click.Choice(FORMATS), help="How results are shown.")
+@_setting(
     "--set",
     "pairs",
-    group="Settings",
     metavar="NAME=VALUE",
     multiple=True,
     shell_complete=complete_setting,
     help="As the shell's :set; repeatable.",
 )
-@option(
-    "--config",
-    group="Settings",
-    type=click.Path(dir_okay=False),
-    is_eager=True,
-    help="The configuration file, instead of the usual one.",
+@_setting(
+    "--config", type=click.Path(dir_okay=False), is_eager=True, help="The configuration file, instead of the usual one."
 )
-@option(
+@_setting(
     "--config-reference",
-    group="Settings",
     is_flag=True,
     expose_value=False,
     is_eager=True,
     callback=_print_reference,
     help="Print a configuration that explains itself.",
 )
-@option(
+@_connection(
     "--mcp-config",
-    "mcp_config",
-    group="Connection",
     type=(click.Path(), str),
     metavar="FILE NAME",
     help="A server of such a file as other clients of MCP have.",
 )
-@option(
+@_other(
     "--man",
-    group="Other",
     type=click.Choice(["rpcshell", *GUIDES]),
     is_flag=False,
     flag_value="rpcshell",
@@ -248,10 +230,9 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
     callback=_print_manual,
     help=f"Show the manual, or a guide: {', '.join(GUIDES)}.",
 )
-@option("--debug", group="Other", is_flag=True, help="Show where in rpcshell an unexpected error was.")
-@option(
+@_other("--debug", is_flag=True, help="Show where in rpcshell an unexpected error was.")
+@_other(
     "--completion",
-    group="Other",
     type=click.Choice(SHELLS),
     expose_value=False,
     is_eager=True,
@@ -348,9 +329,23 @@ def read(
     except OSError as error:
         raise UsageError(f"the output cannot be written: {error.strerror}") from error
     except click.ClickException as error:
-        hint = meant(error, arguments) or f"{program} --help lists what there is"
+        hint = _meant(error, arguments) or f"{program} --help lists what there is"
         raise UsageError(problem_of(error), hint=hint) from error
     return options if isinstance(options, Options) else None
+
+
+def _meant(error: click.ClickException, arguments: list[str]) -> str | None:
+    """How the command line would be right, where that can be told."""
+    if not isinstance(error, click.NoSuchOption) or error.possibilities:
+        return meant_choice(error)
+    # A `--` may be missing before what is no option, and stands behind a target and a method as params do.
+    at = next((at for at, word in enumerate(arguments) if word.startswith(error.option_name)), 0)
+    if at < _BEFORE_PARAMS or any(word.startswith("-") for word in arguments[:at]):
+        return None
+    said = "a param that begins with - stands behind --, after all options"
+    if any(word.startswith("--") for word in arguments[at:]):
+        return said
+    return f"{said}: {shlex.join(['rpcshell', *arguments[:at], '--', *arguments[at:]])}"
 
 
 def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

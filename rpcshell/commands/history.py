@@ -51,10 +51,9 @@ def history(shell: Shell, *, pattern: str | None, most: int | None, lines: bool)
         rows = _listed(records) if records else []
     if not rows:
         what = "lines were kept" if lines else "calls were made"
-        raise UsageError(
-            f"no {what} yet" if pattern is None else f"nothing matches {pattern!r}",
-            hint=None if lines or shell.lines is None else "--lines looks through the lines of earlier sessions",
-        )
+        reason = f"no {what} yet" if pattern is None else f"nothing matches {pattern!r}"
+        hint = None if lines or shell.lines is None else "--lines looks through the lines of earlier sessions"
+        raise UsageError(reason, hint=hint)
     shell.output.text("\n".join(rows))
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["matcher"]
 
-_MOST_NEAR: Final = 2
 _MOST_LISTED: Final = 20_000
 
 
@@ -41,11 +40,10 @@ def methods(shell: Shell, *, pattern: str | None) -> None:
         fits = matcher(pattern)
         by_name = [name for name in names if fits(name)]
         names = [*by_name, *(name for name in names if not fits(name) and fits(catalog.methods[name].summary))]
+    if not names and pattern is None:
+        raise UsageError("the server has no methods")
     if not names:
-        raise UsageError(
-            "the server has no methods" if pattern is None else f"no method matches {pattern!r}",
-            hint=None if pattern is None else ":methods lists all",
-        )
+        raise UsageError(f"no method matches {pattern!r}", hint=":methods lists all")
     rows = columns([(name, _summary(catalog.methods[name])) for name in names[:_MOST_LISTED]])
     if len(names) > _MOST_LISTED:
         rows.append(f"  … {len(names) - _MOST_LISTED:,} more; :methods PATTERN finds them")
@@ -60,7 +58,9 @@ def doc(shell: Shell, *, method: str) -> None:
     Its text, its params with their types, defaults and limits, what it brings, its errors, and examples.
     """
     catalog = known_catalog(shell.session)
-    found = catalog.methods.get(method) or _spelled(catalog, method)
+    # Its name may be typed in the quotes that it needs, which are not in the word.
+    spelled = (known for name, known in catalog.methods.items() if method_text(name) == f'"{method}"')
+    found = catalog.methods.get(method) or next(spelled, None)
     if found is None:
         raise unknown_method(catalog, method)
     shell.output.text(describe_method(found))
@@ -68,7 +68,7 @@ def doc(shell: Shell, *, method: str) -> None:
 
 def unknown_method(catalog: Catalog, method: str) -> UsageError:
     """The error for a method that the server does not have."""
-    near = catalog.index.near(method)[:_MOST_NEAR]
+    near = catalog.index.near(method)[:2]
     hint = f"did you mean {' or '.join(near)}?" if near else ":methods lists what there is"
     return UsageError(f"the server has no method {method!r}", hint=hint)
 
@@ -83,18 +83,11 @@ def known_catalog(session: Session) -> Catalog:
     if session.catalog.methods:
         return session.catalog
     if session.plain:
-        raise UsageError(
-            f"{session.target} does not say what it offers; calls work all the same",
-            hint=f":connect {session.target} --refresh asks again",
-        )
+        unsaid = f"{session.target} does not say what it offers; calls work all the same"
+        raise UsageError(unsaid, hint=f":connect {session.target} --refresh asks again")
     if session.state == "lost":
         raise UsageError(f"the connection to {session.target} is lost", hint=f":connect {session.target} tries again")
     return session.catalog
-
-
-def _spelled(catalog: Catalog, text: str) -> Method | None:
-    """The method whose name was typed in the quotes that it needs, without them."""
-    return next((method for name, method in catalog.methods.items() if method_text(name) == f'"{text}"'), None)
 
 
 def _summary(method: Method) -> str:

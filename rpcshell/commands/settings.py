@@ -88,14 +88,12 @@ def _listed(settings: list[Setting]) -> str:
     rows = [(each.name, each.value + ("" if each.value == each.default else " *"), each.help) for each in settings]
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     margin = names + values + 4
-    columns = _columns()
     lines = []
     for name, value, help_ in rows:
-        first, *rest = _wrapped(help_, columns - margin)
+        first, *rest = _wrapped(help_, margin)
         lines += [f"{name:<{names}}  {value:<{values}}  {first}", *(" " * margin + line for line in rest)]
     star = "* is not what it begins with; " if any(row[1].endswith("*") for row in rows) else ""
-    more = f"{star}:set NAME says what it can be, :set NAME VALUE changes it"
-    return "\n".join([*lines, *_wrapped(more, columns)])
+    return "\n".join([*lines, *_wrapped(f"{star}:set NAME says what it can be, :set NAME VALUE changes it")])
 
 
 def _described(setting: Setting) -> str:
@@ -103,12 +101,9 @@ def _described(setting: Setting) -> str:
     sentences = [f"{setting.name} is {setting.value}: {setting.help}", f"{can_be} {', '.join(setting.choices)}"]
     if setting.value != setting.default:
         sentences.append(f"it begins as {setting.default}")
-    return "\n".join(line for sentence in sentences for line in _wrapped(sentence, _columns()))
+    return "\n".join(line for sentence in sentences for line in _wrapped(sentence))
 
 
-def _columns() -> int:
-    return shutil.get_terminal_size().columns - 1
-
-
-def _wrapped(text: str, columns: int) -> list[str]:
+def _wrapped(text: str, margin: int = 0) -> list[str]:
+    columns = shutil.get_terminal_size().columns - 1 - margin
     return textwrap.wrap(text, max(columns, _NARROWEST), break_on_hyphens=False)

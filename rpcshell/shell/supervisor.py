@@ -51,10 +51,8 @@ class Supervisor:
         if target is None:
             raise NotConnected
         if isinstance(target, FleetTarget):
-            raise UsageError(
-                f"{target} is several servers, and this is done to one",
-                hint=":servers lists them, :connect joins one",
-            )
+            several = f"{target} is several servers, and this is done to one"
+            raise UsageError(several, hint=":servers lists them, :connect joins one")
         server = self._session.server
         if server is not None and server.poll() is None and server.control and str(target) in server.addresses:
             if is_stopped(server.pid):
@@ -68,10 +66,8 @@ class Supervisor:
             return local.path
         if (stopped := stopped_at([target]).get(target)) is not None:
             raise _standing(target, stopped)
-        raise UsageError(
-            f"{target} is no server of yours on this machine: only those can be watched and steered",
-            hint=":servers lists them, :spawn starts one",
-        )
+        foreign = f"{target} is no server of yours on this machine: only those can be watched and steered"
+        raise UsageError(foreign, hint=":servers lists them, :spawn starts one")
 
     def arbiter(self, instance: Target | None = None) -> int | None:
         """The process id of the server, where it was spawned here."""
@@ -98,10 +94,8 @@ class Supervisor:
             addresses = LocalServer(path, control.status()).addresses
         native = Target.parse(addresses[0]) if addresses else target
         if native.dialect:
-            raise UsageError(
-                f"{what} takes a server that speaks rpcshell's own protocol, and {target} speaks {target.dialect}",
-                hint="have it listen at an address without a framing as well",
-            )
+            other = f"{what} takes a server that speaks rpcshell's own protocol, and {target} speaks {target.dialect}"
+            raise UsageError(other, hint="have it listen at an address without a framing as well")
         return native
 
     def require_consent(self, what: str, *, given: bool, ask: Callable[[str], None] | None) -> None:

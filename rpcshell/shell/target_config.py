@@ -36,114 +36,104 @@ class TargetProblem(UsageError):
         self.key = key
 
 
+def _key(meaning: str, *examples: Any) -> Meta:
+    return Meta(description=meaning, examples=list(examples))
+
+
 class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """A target with a name."""
 
     address: Annotated[
         str | None,
-        Meta(
-            description="Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name, tls://host:port "
+        _key(
+            "Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name, tls://host:port "
             "or, in a dialect, https://host/path. Several servers are host:port,host:port, zk://host/path, "
             "srv://_service._tcp.name or dns://name:port.",
-            examples=[
-                "tls://rpc.example.org:8443",
-                "zk://zk1:2181,zk2:2181/services/calc",
-                "https://mcp.example.org/mcp",
-            ],
+            "tls://rpc.example.org:8443",
+            "zk://zk1:2181,zk2:2181/services/calc",
+            "https://mcp.example.org/mcp",
         ),
     ] = None
     dialect: Annotated[
         str | None,
-        Meta(
-            description="What it speaks, if not rpcshell's own protocol, with the framing where that is not the usual.",
-            examples=["mcp", "lsp", "mcp"],
+        _key(
+            "What it speaks, if not rpcshell's own protocol, with the framing where that is not the usual.",
+            "mcp",
+            "lsp",
+            "mcp",
         ),
     ] = None
     command: Annotated[
         list[str] | None,
-        Meta(
-            description="In place of an address: the program to start, and to talk to over its standard streams.",
-            examples=[["npx", "-y", "@modelcontextprotocol/server-everything"], ["pylsp"]],
+        _key(
+            "In place of an address: the program to start, and to talk to over its standard streams.",
+            ["npx", "-y", "@modelcontextprotocol/server-everything"],
+            ["pylsp"],
         ),
     ] = None
     env: Annotated[
         dict[str, str],
-        Meta(
-            description="What is added to its environment. ${NAME} stands for what the shell's own has, ${NAME:-TEXT} "
+        _key(
+            "What is added to its environment. ${NAME} stands for what the shell's own has, ${NAME:-TEXT} "
             "for TEXT where it has none.",
-            examples=[{"LOG_LEVEL": "info"}],
+            {"LOG_LEVEL": "info"},
         ),
     ] = {}
-    cwd: Annotated[str | None, Meta(description="The folder that it is started in.", examples=["~/project"])] = None
+    cwd: Annotated[str | None, _key("The folder that it is started in.", "~/project")] = None
     headers: Annotated[
         dict[str, str],
-        Meta(
-            description="What goes with every request over HTTP; ${NAME} as above.",
-            examples=[{"Authorization": "Bearer ${TOKEN}"}],
-        ),
+        _key("What goes with every request over HTTP; ${NAME} as above.", {"Authorization": "Bearer ${TOKEN}"}),
     ] = {}
     init: Annotated[
-        list[str],
-        Meta(
-            description="Lines to run once it is connected; their results are not shown.", examples=[["subscribe all"]]
-        ),
+        list[str], _key("Lines to run once it is connected; their results are not shown.", ["subscribe all"])
     ] = []
     openrpc: Annotated[
         str | list[str] | None,
-        Meta(
-            description="What it offers, where it cannot say: a file with an OpenRPC document, or a command that "
-            "prints one.",
-            examples=["api.json"],
+        _key(
+            "What it offers, where it cannot say: a file with an OpenRPC document, or a command that prints one.",
+            "api.json",
         ),
     ] = None
     sampling: Annotated[
         list[str] | None,
-        Meta(
-            description="A command that asks a model for a server of MCP: it reads the params of "
+        _key(
+            "A command that asks a model for a server of MCP: it reads the params of "
             "sampling/createMessage as JSON, and prints the result. Without one, sampling is declined.",
-            examples=[["python3", "ask_model.py"]],
+            ["python3", "ask_model.py"],
         ),
     ] = None
     options: Annotated[
         dict[str, Any],
-        Meta(
-            description="What its dialect takes: of lsp `settings`, by section, `initialization-options` and `root`; "
+        _key(
+            "What its dialect takes: of lsp `settings`, by section, `initialization-options` and `root`; "
             "of dap `adapter`, the name of the adapter.",
-            examples=[{"adapter": "python"}, {"settings": {"pylsp": {"plugins": {"pycodestyle": {"enabled": False}}}}}],
+            {"adapter": "python"},
+            {"settings": {"pylsp": {"plugins": {"pycodestyle": {"enabled": False}}}}},
         ),
     ] = {}
     tls_ca: Annotated[
         str | None,
-        Meta(
-            description="The file with the certificates of the authorities to trust, instead of the system's.",
-            examples=["certificates/ca.pem"],
+        _key(
+            "The file with the certificates of the authorities to trust, instead of the system's.",
+            "certificates/ca.pem",
         ),
     ] = None
-    tls_cert: Annotated[
-        str | None,
-        Meta(description="The file with the client's certificate.", examples=["certificates/me.pem"]),
-    ] = None
-    tls_key: Annotated[
-        str | None,
-        Meta(description="The file with its key, where that is another one.", examples=["~/.ssl/me.key"]),
-    ] = None
+    tls_cert: Annotated[str | None, _key("The file with the client's certificate.", "certificates/me.pem")] = None
+    tls_key: Annotated[str | None, _key("The file with its key, where that is another one.", "~/.ssl/me.key")] = None
     registry_credentials: Annotated[
         str | None,
-        Meta(
-            description="The file with the user whom ZooKeeper lets read, and the password, where the address is one "
+        _key(
+            "The file with the user whom ZooKeeper lets read, and the password, where the address is one "
             "of zk:// or zks://; nobody else may read it.",
-            examples=["~/zookeeper.toml", "zookeeper.toml"],
+            "~/zookeeper.toml",
+            "zookeeper.toml",
         ),
     ] = None
     plain: Annotated[
         bool,
-        Meta(
-            description="Whether the server knows the bare protocol alone: no question for its methods, no optional "
-            "keys.",
-            examples=[True],
-        ),
+        _key("Whether the server knows the bare protocol alone: no question for its methods, no optional keys.", True),
     ] = False
-    timeout: Annotated[float | None, Meta(description="Seconds for a call.", examples=[5.0])] = None
+    timeout: Annotated[float | None, _key("Seconds for a call.", 5.0)] = None
 
     def __repr__(self) -> str:
         return f"TargetConfig(address={self.address!r}, dialect={self.dialect!r}, command={self.command!r})"

@@ -41,8 +41,7 @@ def server_ended(evidence: Evidence) -> Diagnosis | None:
     if not evidence.server_ended or evidence.call.outcome not in {"failed", "cancelled"}:
         return None
     return Diagnosis(
-        f"the server is gone: it {evidence.server_ended}.",
-        ":spawn starts another; the last lines of its log are below",
+        f"the server is gone: it {evidence.server_ended}.", ":spawn starts another; the last lines of its log are below"
     )
 
 
@@ -50,19 +49,17 @@ def queue_full(evidence: Evidence) -> Diagnosis | None:
     """No connection could be made because the listen queue had no room."""
     if evidence.timing.sent or evidence.timing.connected or evidence.call.failure not in {"unconnected", ""}:
         return None
-    status = evidence.status
-    full = [
-        listener
-        for listener in (status.listeners if status is not None else ())
-        if listener.limit is not None and listener.waiting is not None and listener.waiting >= listener.limit
-    ]
-    if status is None or not full:
+    if (status := evidence.status) is None:
         return None
-    return Diagnosis(
-        f"the listen queue was full ({full[0].waiting} of {full[0].limit} waited): {all_of(status.workers)} held, and "
-        f"the kernel takes no more connections.",
-        f":scale {max(2, len(status.workers) * 2)} for more workers, or :spawn with --model thread",
-    )
+    queues = ((listener.waiting, listener.limit) for listener in status.listeners)
+    for waiting, limit in queues:
+        if waiting is not None and limit is not None and waiting >= limit:
+            return Diagnosis(
+                f"the listen queue was full ({waiting} of {limit} waited): {all_of(status.workers)} held, and the "
+                f"kernel takes no more connections.",
+                f":scale {max(2, len(status.workers) * 2)} for more workers, or :spawn with --model thread",
+            )
+    return None
 
 
 def unconnected(evidence: Evidence) -> Diagnosis | None:
@@ -143,10 +140,7 @@ def stopped(evidence: Evidence) -> Diagnosis | None:
         )
     if status is not None and status.workers and all(evidence.stopped(worker.pid) for worker in status.workers):
         pids = " ".join(str(worker.pid) for worker in status.workers)
-        return Diagnosis(
-            f"{all_of(status.workers)} stopped (SIGSTOP), so nobody took the call.",
-            f"kill -CONT {pids}",
-        )
+        return Diagnosis(f"{all_of(status.workers)} stopped (SIGSTOP), so nobody took the call.", f"kill -CONT {pids}")
     if evidence.call.outcome != "ok" and evidence.stopped(evidence.arbiter):
         return Diagnosis(
             f"the server (pid {evidence.arbiter}) itself was stopped (SIGSTOP), perhaps with its workers.",
@@ -171,8 +165,7 @@ def closed_by_server(evidence: Evidence) -> Diagnosis | None:
     }.get("" if first is None else first.kind, "its worker was leaving")
     if evidence.call.failure == "not_run":
         return Diagnosis(
-            f"the server closed the connection because {reason}; the request did not run.",
-            "call again: that is safe",
+            f"the server closed the connection because {reason}; the request did not run.", "call again: that is safe"
         )
     return Diagnosis(
         f"the server closed the connection because {reason}.",
@@ -194,8 +187,7 @@ def queued(evidence: Evidence) -> Diagnosis | None:
     ready = [worker for worker in status.workers if worker.state == "ready"]
     if not ready:
         return Diagnosis(
-            f"none of the server's workers was ready, {waited}.",
-            ":workers shows when they are; :logs why they are not",
+            f"none of the server's workers was ready, {waited}.", ":workers shows when they are; :logs why they are not"
         )
     busy = [worker for worker in ready if worker.call is not None]
     more = f":scale {len(ready) * 2} for more workers, or :spawn with --model thread"
@@ -273,10 +265,9 @@ def behind_another(evidence: Evidence) -> Diagnosis | None:
 
 def accepted_but_silent(evidence: Evidence) -> Diagnosis | None:
     """A worker had the connection and was in no call, as far as it told."""
-    worker = evidence.worker
-    if worker is None or evidence.timing.answered or evidence.call.outcome not in {"cancelled", "failed"}:
-        return None
-    if evidence.call.failure == "lost":
+    worker, call = evidence.worker, evidence.call
+    given_up = call.outcome in {"cancelled", "failed"} and call.failure != "lost"
+    if worker is None or evidence.timing.answered or not given_up:
         return None
     return Diagnosis(
         f"{named(worker)} had the connection but did not begin the call within {duration(evidence.timing.wait)}.",
