@@ -26,6 +26,13 @@ __all__ = ["TargetConfig", "TargetProblem", "checked_headers", "fill", "filled"]
 
 _VARIABLE: Final = r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"
 _HEADER_NAME: Final = r"(?a)[!#$%&'*+.^_`|~\w-]+"
+_BELONG: Final = (
+    ("env", ChildTarget, "a target with a command"),
+    ("cwd", ChildTarget, "a target with a command"),
+    ("registry_credentials", ServersetTarget, "an address with zk:// or zks://"),
+    ("headers", HttpTarget, "an address with http:// or https://"),
+)
+"""Keys that one kind of target alone has."""
 
 
 class TargetProblem(UsageError):
@@ -148,48 +155,42 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             self._check_dialect(self.dialect)
         if self.sampling is not None:
             self._check_sampling(self.sampling, dialects)
-        if self.command is not None:
-            return self._child(self.command)
-        if self.address is None:
-            raise TargetProblem("", "has no address and no command")
-        written = self.address if self.dialect is None else f"{self.dialect}:{self.address}"
-        try:
-            target = Target.parse(written, dialects)
-        except UsageError as error:
-            raise TargetProblem("address", error.message, hint=error.hint) from None
-        if isinstance(target, ChildTarget):
-            return replace(target, env=tuple(self.env.items()), cwd=self.cwd)
-        self._refuse("env", "cwd", why="is for a target with a command")
-        if isinstance(target, ServersetTarget):
-            target = replace(target, credentials=self.registry_credentials)
-        else:
-            self._refuse("registry_credentials", why="is for an address with zk:// or zks://")
-        if not isinstance(target, HttpTarget):
-            self._refuse("headers", why="is for an address with http:// or https://")
-            return target
-        return replace(target, headers=checked_headers(self.headers))
+        target = self._addressed(dialects) if self.command is None else self._child(self.command)
+        for key, kind, where in _BELONG:
+            if getattr(self, key) and not isinstance(target, kind):
+                name = key.replace("_", "-")
+                raise TargetProblem(name, f"has {name}, which is for {where}")
+        match target:
+            case ChildTarget():
+                return replace(target, env=tuple(self.env.items()), cwd=self.cwd)
+            case ServersetTarget():
+                return replace(target, credentials=self.registry_credentials)
+            case HttpTarget():
+                return replace(target, headers=checked_headers(self.headers))
+        return target
 
     @property
     def tls(self) -> TlsFiles:
         """The files of TLS."""
         return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
+    def _addressed(self, dialects: Mapping[str, DialectFactory]) -> Target:
+        if self.address is None:
+            raise TargetProblem("", "has no address and no command")
+        written = self.address if self.dialect is None else f"{self.dialect}:{self.address}"
+        try:
+            return Target.parse(written, dialects)
+        except UsageError as error:
+            raise TargetProblem("address", error.message, hint=error.hint) from None
+
     def _child(self, command: list[str]) -> ChildTarget:
         if self.address is not None:
             raise TargetProblem("command", "has an address and a command: it is the one or the other")
-        self._refuse("headers", why="is for an address with http:// or https://")
-        self._refuse("registry_credentials", why="is for an address with zk:// or zks://")
         if not _runs_program(command):
             raise TargetProblem("command", "has a command without a program")
         if self.dialect is None:
             raise TargetProblem("command", "has a command but no dialect", hint='as in dialect = "mcp"')
-        return ChildTarget(tuple(command), dialect=self.dialect, env=tuple(self.env.items()), cwd=self.cwd)
-
-    def _refuse(self, *keys: str, why: str) -> None:
-        for key in keys:
-            if getattr(self, key):
-                name = key.replace("_", "-")
-                raise TargetProblem(name, f"has {name}, which {why}")
+        return ChildTarget(tuple(command), dialect=self.dialect)
 
     def _check_sampling(self, command: list[str], dialects: Mapping[str, DialectFactory]) -> None:
         from rpcshell.client.dialects.registry import has_trait
