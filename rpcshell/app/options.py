@@ -168,7 +168,7 @@ def _target(text: str, config: Config) -> Target | str:
     if text in config.targets:
         return text
     # It knows near names, and what is wrong with a target that was left out.
-    target = AddressBook(config.targets, refused=config.refused, dialects=config.dialects).find(text).target
+    target = AddressBook(config).find(text).target
     return text if names_native(text) and not target.dialect else target
 
 

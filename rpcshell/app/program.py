@@ -15,7 +15,6 @@ from rpcshell.app.guard import threads_told
 from rpcshell.app.options import plain_options
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
-from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import UnclearArguments
 from rpcshell.shell.session import Session
 from rpcshell.view.settings import Settings
@@ -103,7 +102,7 @@ def _session(options: Options, settings: Settings) -> Session:
         plain=options.plain,
         background=options.interactive,
         memory=memory,
-        book=AddressBook(options.config.targets, memory, options.config.refused, options.config.dialects),
+        config=options.config,
         tls=options.tls,
     )
 
@@ -166,7 +165,6 @@ def _run_prompt(options: Options) -> int:
         _session(options, settings),
         target=options.target,
         spawn=options.spawn,
-        aliases=dict(options.config.aliases),
         config=options.config,
         notes=notes,
         debug=options.debug,

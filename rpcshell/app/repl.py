@@ -60,7 +60,6 @@ def run_repl(
     *,
     target: Target | str | None = None,
     spawn: SpawnOptions | None = None,
-    aliases: dict[str, str] | None = None,
     config: Config = Config(),  # noqa: B008 - it is immutable
     notes: Sequence[str] = (),
     make_prompt: Callable[..., Prompt] = Prompt,
@@ -71,7 +70,7 @@ def run_repl(
     The session has no target at first, and is closed at the end. The exit code is 0, or 128 and the number of the
     signal that ended the shell. With `debug` an unexpected error comes with its traceback.
     """
-    shell, prompt = _put_together(session, {} if aliases is None else aliases, config, make_prompt)
+    shell, prompt = _put_together(session, config, make_prompt)
     screen = prompt.screen
     for note in notes:
         screen.note(note)
@@ -98,10 +97,10 @@ def run_repl(
 
 
 def _put_together(
-    session: Session, aliases: dict[str, str], config: Config, make_prompt: Callable[..., Prompt]
+    session: Session, config: Config, make_prompt: Callable[..., Prompt]
 ) -> tuple[Callable[[], Shell], Prompt]:
     """Make a prompt that hears what the session tells, and what makes the shell that reads its lines from it."""
-    variables, reply_values = Variables(), ReplyValues()
+    variables, reply_values, aliases = Variables(), ReplyValues(), dict(config.aliases)
 
     def remember(_shell: Shell, call: Call) -> None:
         if call.outcome == "ok":

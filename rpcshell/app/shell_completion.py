@@ -110,7 +110,7 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
     names: tuple[str, ...] = ()
     if ctx.params.get("spawn") is None:
         with contextlib.suppress(UsageError):
-            book = AddressBook(load_config(ctx.params.get("config")).targets, lambda: TargetMemory(state_folder))
+            book = AddressBook(load_config(ctx.params.get("config")), lambda: TargetMemory(state_folder))
             names = book.names()
     found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
     if ctx.command.name == _PROGRAM and not ctx.params.get("words") and _BENCH.startswith(incomplete):

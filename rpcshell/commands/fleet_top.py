@@ -14,8 +14,6 @@ from rpcshell.lab.top.instance_table import SPARE, instance_row
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rpcshell.lab.top.fleet_feed import InstanceLine
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell

@@ -74,9 +74,9 @@ class Control:
         """Replace the workers one by one; the generation of the new ones."""
         return self._call("arbiter.reload", None, Reloading).generation
 
-    def stop(self, *, graceful: bool = True) -> None:
-        """Stop the server; a graceful one answers first what has arrived."""
-        self._client.call("arbiter.stop", {"graceful": graceful})
+    def stop(self) -> None:
+        """Stop the server, once it has answered what has arrived."""
+        self._client.call("arbiter.stop", {"graceful": True})
 
     def logs(self, lines: int, worker: int | None = None) -> list[str]:
         """The log's last lines, or those of one worker."""
@@ -85,8 +85,7 @@ class Control:
     def log_since(self, position: LogPosition | None, limit: int) -> LogPart:
         """What was logged after a place in the log, or last; `limit` lines at most.
 
-        Raises:
-            UsageError: The log cannot be read back, or the server is too old to do that.
+        A `UsageError` says that it cannot be read back, or the server is too old to do that.
         """
         try:
             return self._call("arbiter.log_since", {"position": position, "limit": limit}, LogPart)

@@ -5,7 +5,6 @@ Nothing here connects.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +13,7 @@ from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import ListTarget, ServersetTarget, Target
 from rpcshell.line.near_names import near_names
+from rpcshell.shell.config import Config
 from rpcshell.shell.target_config import TargetConfig, filled
 
 if TYPE_CHECKING:
@@ -39,29 +39,18 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class AddressBook:
-    """Finds targets by name or address: the `named` of the configuration, those it had to leave out, and remembered
-    ones.
-    """
+    """Finds targets by name or address: those of the configuration, and those that the memory has."""
 
-    def __init__(
-        self,
-        named: Mapping[str, TargetConfig] | None = None,
-        memory: Callable[[], TargetMemory] | None = None,
-        refused: Mapping[str, UsageError] = MappingProxyType({}),
-        dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
-    ) -> None:
-        self.dialects = dialects
-        self._named = named or {}
-        self._refused = refused
+    def __init__(self, config: Config | None = None, memory: Callable[[], TargetMemory] | None = None) -> None:
+        config = config or Config()
+        self.dialects: Mapping[str, DialectFactory] = config.dialects
+        self._named = config.targets
+        self._refused = config.refused
         self._memory = memory
         self._recent: list[str] | None = None
 
     def find(self, where: Target | str) -> Destination:
-        """The target that a name or an address means.
-
-        Raises:
-            UsageError: It means none, or the configuration names a variable that is not set.
-        """
+        """The target that a name or an address means; a `UsageError` says why there is none."""
         if isinstance(where, Target):
             return Destination(where, str(where), named=bool(where.dialect), dialects=self.dialects)
         if where in self._refused:

@@ -164,8 +164,6 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         transfer: From the first byte of the reply to its last.
         after: What is left: reading the reply.
         dialled: Whether a connection was made for it.
-        sent: Whether the whole request was written.
-        answered: Whether anything came back.
         sent_at: When it was written whole, on `time.monotonic`'s clock, or 0.
         ended_at: On the same clock.
     """

@@ -196,10 +196,9 @@ class _About(TypedDict, total=False):
 
 
 def command(name: str, **about: Unpack[_About]) -> Callable[[Callable[..., None]], Command]:
-    """Make a command of a function, stacked on click's decorators for its options and arguments.
+    """Make a command of a function, stacked on click's decorators, which gets the shell and its parameters by name.
 
-    The function gets the shell and its parameters by name; its docstring is the command's help. What else is given is
-    what a `Command` has.
+    Its docstring is the command's help. What else is given is what a `Command` has.
     """
 
     def decorate(handler: Callable[..., None]) -> Command:
@@ -235,10 +234,7 @@ def meant_choice(error: click.ClickException) -> str | None:
 
 
 class CommandRegistry:
-    """The commands of a shell, in the order of their groups and, in a group, of their importance.
-
-    No two have the same name.
-    """
+    """The commands of a shell, in the order of their groups and, in a group, of their importance."""
 
     def __init__(self, commands: Iterable[Command]) -> None:
         self._by_name: dict[str, Command] = {}

@@ -23,11 +23,7 @@ _PIECE: Final = 1 << 16
 
 
 def load_config(path: Path | str | None = None) -> Config:
-    """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says.
-
-    Raises:
-        ConfigProblem: It cannot be read.
-    """
+    """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says."""
     given = os.environ.get(_VARIABLE) if path is None else str(path)
     if given == "":
         return Config()
@@ -65,11 +61,7 @@ def _contents(file: Path) -> bytes:
 
 
 def usable_config(path: Path | str | None = None) -> Config:
-    """The configuration; where the usual file cannot be read, an empty one with the problem.
-
-    Raises:
-        ConfigProblem: Something is wrong with the file of `path`.
-    """
+    """The configuration; a problem of the usual file is in an empty one, and one of the file of `path` is raised."""
     try:
         config = load_config(path)
     except ConfigProblem as error:

@@ -113,11 +113,7 @@ class DialectFinder:
         return greets(program)
 
     def changes_dialect(self, error: ShellError) -> bool:
-        """Whether what has happened means that it speaks another dialect, in which the same can be done again.
-
-        Raises:
-            ProtocolError: As `look`.
-        """
+        """Whether what has happened means that it speaks another dialect, in which the same can be done again."""
         if isinstance(error, SpeaksOtherwise):
             return True
         if self.settled or not _is_doubtful(error):
@@ -131,10 +127,7 @@ class DialectFinder:
 
         A server of one's own may take its time, as may one that is known to speak what the call is made in. So may one
         that says nothing at all, where the user has said how long to wait, by a `limit` in seconds; it is told that the
-        call waits.
-
-        Raises:
-            ProtocolError: It was found out just now to be nothing to talk to.
+        call waits. What was found out just now to be nothing to talk to raises that `ProtocolError` again.
         """
         if self.settled:
             return

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.call import Call
+    from rpcshell.shell.config import Config
     from rpcshell.shell.discovery import Discovery
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.target_connection import TargetConnection
@@ -75,7 +76,7 @@ class Session(Listeners):
         plain: bool = False,
         background: bool = True,
         memory: Callable[[], TargetMemory] | None = None,
-        book: AddressBook | None = None,
+        config: Config | None = None,
         tls: TlsFiles | None = None,
     ) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class Session(Listeners):
         self._plain = plain
         self._background = background
         self._memory = memory
-        self.book = book or AddressBook(memory=memory)
+        self.book = AddressBook(config, memory)
         self._tls = tls
         self._connection: TargetConnection | None = None
         self._state: State = "none"
@@ -334,11 +335,10 @@ class Session(Listeners):
         """What the target says that a parameter may be; nothing, without waiting, where its connection is in use."""
         return self._connection.complete(method, param, typed, others, wait=wait) if self._connection else []
 
-    def refresh(self, *, probe_again: bool = False) -> None:
-        """Ask the target again what it offers; with `probe_again` also one that could not describe itself before."""
-        if (connection := self._connection) is None or connection.refreshing or (connection.plain and not probe_again):
-            return
-        (connection.describe_in_background if self._background else connection.describe)(probe_again=probe_again)
+    def refresh(self) -> None:
+        """Ask the target again what it offers, unless it is plain."""
+        if (connection := self._connection) is not None and not connection.refreshing and not connection.plain:
+            (connection.describe_in_background if self._background else connection.describe)(probe_again=False)
 
     def _connection_to(self, where: Destination, *, own: bool = False, **options: Any) -> TargetConnection:
         # The first prompt needs no socket.

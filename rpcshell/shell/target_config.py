@@ -146,11 +146,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         return f"TargetConfig(address={self.address!r}, dialect={self.dialect!r}, command={self.command!r})"
 
     def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
-        """The target, its variables not filled in, where the configuration has these dialects of its own.
-
-        Raises:
-            TargetProblem: It makes no sense.
-        """
+        """The target, its variables not filled in, where the configuration has these dialects of its own."""
         if self.dialect is not None and dialect_name(self.dialect) not in dialects:
             self._check_dialect(self.dialect)
         if self.sampling is not None:

@@ -144,11 +144,7 @@ def plan(name: MistakeName, request: bytes, rate: float | None = None) -> list[P
 
 
 class Provocation:
-    """One mistake on its way; `timeout` is in seconds, for making the connection.
-
-    Raises:
-        ConnectionFailed: No connection could be made.
-    """
+    """One mistake on its way; `timeout` is in seconds, for making the connection."""
 
     def __init__(self, target: Target, tls: TlsFiles | None, timeout: float) -> None:
         self._socket = dial(target, timeout, tls)

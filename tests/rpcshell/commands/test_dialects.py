@@ -15,7 +15,7 @@ from rpcshell.client.errors import CallError, ConnectionLost, UsageError
 from rpcshell.client.target import ChildTarget, Target
 from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import Config
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcwire import encode_value
@@ -79,7 +79,7 @@ def once(peer: Peer) -> None:
 
 
 def test_a_call_in_a_dialect_of_the_configuration_is_exported_with_its_table(output: Recording, tmp_path: Path) -> None:
-    session = Session(background=False, book=AddressBook(dialects={"once": KEA}))
+    session = Session(background=False, config=Config(dialects={"once": KEA}))
     shell = Shell(session, output, load_commands, interactive=True)
     with serving(once) as server, closing(session):
         shell.execute(f":connect once:{server.target}")

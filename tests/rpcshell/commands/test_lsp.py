@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rpcshell.client.errors import NotConnected, UsageError
-from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import Config
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.shell.target_config import TargetConfig
@@ -73,7 +73,7 @@ def test_settings_are_those_of_the_target_in_the_configuration() -> None:
     with serving(speaking(serve)) as server:
         found = TargetConfig(address=str(server.target), dialect="lsp", options={"settings": {"a": 1}})
         wrong = TargetConfig(address=str(server.target), dialect="lsp", options={"setting": {}})
-        session = Session(background=False, book=AddressBook({"code": found, "wrong": wrong}))
+        session = Session(background=False, config=Config({"code": found, "wrong": wrong}))
         session.connect("code")
         assert session.call("ask", asked).result == [1]
         with pytest.raises(UsageError, match=r"options of the target make no sense: .*`setting`"):

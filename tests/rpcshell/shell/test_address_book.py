@@ -9,6 +9,7 @@ import pytest
 from rpcshell import CallTimeout, ConnectionFailed, TcpTarget, TlsFiles, UsageError
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import Config
 from rpcshell.shell.session import Session
 from rpcshell.shell.target_config import TargetConfig
 from tests.rpcshell.certificates import Certificates
@@ -17,7 +18,7 @@ from tests.rpcshell.peers import Peer, free_port, serving
 
 
 def test_names_go_before_addresses_and_a_wrong_one_has_a_hint() -> None:
-    book = AddressBook({"local": TargetConfig("8080"), "prod": TargetConfig("rpc.example.org:1", timeout=5)})
+    book = AddressBook(Config({"local": TargetConfig("8080"), "prod": TargetConfig("rpc.example.org:1", timeout=5)}))
     assert book.find("local").target == TcpTarget("localhost", 8080)
     assert (book.find("prod").name, book.find("prod").config.timeout) == ("prod", 5)
     assert book.find("other:1").name == "other:1"
@@ -32,7 +33,7 @@ def test_names_go_before_addresses_and_a_wrong_one_has_a_hint() -> None:
 def test_a_session_knows_what_its_target_is_called_and_remembers_it(memory: TargetMemory) -> None:
     with serving(offering("ping")) as server:
         named = {"here": TargetConfig(str(server.target)), "slow": TargetConfig(str(server.target), plain=True)}
-        session = Session(memory=lambda: memory, book=AddressBook(named, lambda: memory))
+        session = Session(memory=lambda: memory, config=Config(named))
         assert session.book.names() == ("here", "slow")
         session.connect("here")
         assert (session.name, session.target, session.plain) == ("here", server.target, False)
@@ -61,7 +62,7 @@ def test_the_time_limit_of_a_named_target_holds_unless_the_session_has_one() -> 
         peer.wait_for_end()
 
     with serving(silent) as server:
-        session = Session(book=AddressBook({"slow": TargetConfig(str(server.target), plain=True, timeout=0.05)}))
+        session = Session(config=Config({"slow": TargetConfig(str(server.target), plain=True, timeout=0.05)}))
         session.connect("slow")
         with pytest.raises(CallTimeout, match=r"within 0\.05 s"):
             session.call("ping")
@@ -75,7 +76,7 @@ def test_the_files_of_tls_come_from_the_command_then_the_run_then_the_configurat
     certificates = Certificates(tmp_path)
     with serving(offering("ping"), tls=certificates.server(client_ca=True)) as server:
         named = TargetConfig(str(server.target), tls_ca=certificates.ca, tls_cert="none.pem")
-        session = Session(book=AddressBook({"prod": named}), tls=TlsFiles(None, certificates.client.cert, "none.key"))
+        session = Session(config=Config({"prod": named}), tls=TlsFiles(None, certificates.client.cert, "none.key"))
         with pytest.raises(ConnectionFailed, match=r"client key none\.key cannot be read"):
             session.connect("prod")
         session.connect("prod", tls=TlsFiles(None, certificates.client.cert, certificates.client.key))

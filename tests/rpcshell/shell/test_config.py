@@ -112,7 +112,11 @@ f5 = ":methods"
             "has env, which is for a target with a command",
         ),
         ("[targets.a]\naddress = 'x:1'\nheaders = {A = 'b'}\n", 3, "has headers, which is for an address with http"),
-        ("[targets.a]\naddress = 'mcp:exec:x'\nheaders = {A = 'b'}\n", 3, "has headers, which is for an address with h"),
+        (
+            "[targets.a]\naddress = 'mcp:exec:x'\nheaders = {A = 'b'}\n",
+            3,
+            "has headers, which is for an address with h",
+        ),
         (
             "[targets.a]\naddress = 'http://x'\ndialect = 'jsonrpc'\nheaders = {'A B' = 'c'}\n",
             4,

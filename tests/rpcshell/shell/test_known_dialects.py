@@ -11,7 +11,7 @@ import pytest
 from rpcshell import CallTimeout, ConnectionLost
 from rpcshell.client.target import TcpTarget
 from rpcshell.servers.target_memory import TargetMemory
-from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import Config
 from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.session import Session
 from rpcshell.shell.target_config import TargetConfig
@@ -24,8 +24,8 @@ _T = TypeVar("_T")
 @pytest.mark.parametrize("name", ["native:{}", "named"])
 def test_who_has_a_name_for_it_is_not_second_guessed(name: str, memory: TargetMemory) -> None:
     with serving(Peer.wait_for_end) as server:
-        book = AddressBook({"named": TargetConfig(address=str(server.target), dialect="native")})
-        session = Session(memory=lambda: memory, background=False, book=book)
+        config = Config({"named": TargetConfig(address=str(server.target), dialect="native")})
+        session = Session(memory=lambda: memory, background=False, config=config)
         session.settings.timeout = 0.8
         session.connect(name.format(server.target))
         with pytest.raises(CallTimeout):

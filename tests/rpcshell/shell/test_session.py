@@ -19,7 +19,7 @@ from rpcshell import (
     UsageError,
 )
 from rpcshell.servers.target_memory import TargetMemory
-from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import Config
 from rpcshell.shell.session import Session
 from rpcshell.view.settings import Settings
 from rpcwire import encode_value
@@ -43,7 +43,7 @@ def test_a_server_of_one_call_a_connection_is_asked_once_what_it_offers() -> Non
         names = ["echo"] if request["command"] == "list-commands" else None
         peer.sock.sendall(encode_value({"result": 0, "arguments": names or request.get("arguments")}))
 
-    session = Session(book=AddressBook(dialects={"once": KEA}))
+    session = Session(config=Config(dialects={"once": KEA}))
     told = Told(session)
     with serving(once) as server, closing(session):
         session.connect(f"once:{server.target}")
