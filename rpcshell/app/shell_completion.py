@@ -94,8 +94,7 @@ def completes_bench(environment: MutableMapping[str, str]) -> bool:
 
 def completion_script(shell: str, command: click.Command) -> str:
     """What a shell evaluates to complete the command."""
-    found = get_completion_class(shell)
-    if found is None:
+    if (found := get_completion_class(shell)) is None:
         raise UsageError(f"there is no completion for {shell}")
     maker = found(command, {}, _PROGRAM, VARIABLE)
     # click's own would start bash to look at its version; any of this century will do.

@@ -92,8 +92,7 @@ def alias(shell: Shell, *, name: str | None, line: str | None, remove: bool) -> 
             raise UsageError(f"no alias is called {visible(name)}", hint=":alias lists them")
         return
     # The line as it was typed: its quotes are those of the language, not of a command.
-    found = _ALIAS.fullmatch(shell.rest(0).rstrip())
-    if found is None:
+    if (found := _ALIAS.fullmatch(shell.rest(0).rstrip())) is None:
         raise UsageError(
             f"{visible(name)} cannot be the name of an alias", hint="it is one word without brackets, quotes or ="
         )

@@ -65,8 +65,7 @@ def _declining(shell: Shell) -> Iterator[None]:
 
 
 def _watch(shell: Shell, call: str, calls: _Calls) -> None:
-    live = shell.output.live()
-    if live is None:
+    if (live := shell.output.live()) is None:
         _print(shell, calls)
         return
     began = time.monotonic()

@@ -115,7 +115,7 @@ def stop(shell: Shell, *, yes: bool) -> None:
     if server is None:
         raise UsageError("no server was spawned here", hint=":spawn 10 starts one")
     named = f"{described_server(server)}, pid {server.pid}"
-    if not yes and target is not None and str(target) not in server.addresses:
+    if not yes and target is not None and session.spawned_at(target) is None:
         ask = shell.output.text if shell.interactive else None
         require_yes(f"the prompt is at {target}, which was not started by this shell", f"stop {named}", ask=ask)
     with told_while_leaving(session, shell.output.progress):
@@ -279,11 +279,10 @@ def _target_of(words: tuple[str, ...], dialects: Collection[str]) -> Target | st
 @command("disconnect", group=TALK)
 def disconnect(shell: Shell) -> None:
     """Leave the server; one that was spawned here goes on."""
-    target = shell.session.target
-    if target is None:
+    if (target := shell.session.target) is None:
         raise NotConnected
     shell.session.disconnect()
-    server = shell.session.server
-    goes_on = server is not None and server.poll() is None and str(target) in server.addresses
+    server = shell.session.spawned_at(target)
+    goes_on = server is not None and server.poll() is None
     back = f", which goes on: :connect {target} goes back, :stop ends it" if goes_on else ""
     shell.output.note(f"disconnected from {target}{back}")

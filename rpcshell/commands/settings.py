@@ -70,8 +70,7 @@ def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool, save
 def _save(shell: Shell, settings: list[Setting]) -> None:
     from rpcshell.shell.config_writing import save_settings
 
-    file = shell.settings.file
-    if file is None:
+    if (file := shell.settings.file) is None:
         raise UsageError("there is no configuration to keep settings in", hint="RPCSHELL_CONFIG may say where it is")
     names = save_settings(file, settings)
     _tell(shell, f"{', '.join(names) or 'nothing'} written into {visible(str(file))}")

@@ -201,8 +201,7 @@ class LogFollower:
         if part.skipped:
             self._sink.say(f"… {part.skipped / 1e6:,.1f} MB of the log left out")
         records: Sequence[LogRecord] = [record for record in read_records(part.lines) if self._wanted.wants(record)]
-        throttle = self._throttle
-        if throttle is not None:
+        if (throttle := self._throttle) is not None:
             if missing := throttle.begin(time.monotonic()):
                 self._sink.say(f"… {missing:,} line{'' if missing == 1 else 's'} of the log left out")
             records = throttle.take(records)

@@ -36,8 +36,7 @@ def find_server_end(ends: Ends, pids: Iterable[int]) -> ServerEnd | None:
 
     None where that cannot be told, as for Unix sockets, which proc(5) does not pair.
     """
-    inode = inode_of(ends)
-    if inode is None:
+    if (inode := inode_of(ends)) is None:
         return None
     if inode == "0":
         return ServerEnd(queued=True)

@@ -74,8 +74,7 @@ def _with_setting(text: str, name: str, value: str) -> str:
     places = KeyPlaces(text)
     at = next((line for spelled in spellings if (line := places.line([_TABLE, spelled]))), None)
     if at is not None:
-        found = _LINE.fullmatch(lines[at - 1])
-        if found is not None:
+        if (found := _LINE.fullmatch(lines[at - 1])) is not None:
             lines[at - 1] = f"{found['key']}{value}{found['rest']}"
         return "\n".join(lines)
     head = next((index for index, line in enumerate(lines) if _HEADER.fullmatch(line)), None)

@@ -234,10 +234,14 @@ class Session(Listeners):
         """End the spawned server, gracefully at first; a `UsageError` where this session has none."""
         if (server := self.server) is None:
             raise UsageError("there is no server to stop: none was spawned here")
-        self.server = None
-        if self._connection is not None and str(self._connection.target) in server.addresses:
+        if self.spawned_at(self.target) is not None:
             self.disconnect()
+        self.server = None
         server.stop()
+
+    def spawned_at(self, target: Target | None) -> SpawnedServer | None:
+        """The server that was spawned here, whether it still runs or not, if a target leads to it."""
+        return self.server if self.server is not None and str(target) in self.server.addresses else None
 
     def close(self, *, at_once: bool = False) -> None:
         """Disconnect, and end the spawned server unless it was started to be kept; nothing is told any more.
@@ -396,5 +400,5 @@ class Session(Listeners):
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:
             self._note(f"the server (pid {server.pid}) {server.how_it_ended()}; its log is {server.log}")
-            if self._connection is not None and str(self._connection.target) in server.addresses:
+            if self.spawned_at(self.target) is not None:
                 self._set_state("lost")

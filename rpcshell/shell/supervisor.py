@@ -53,8 +53,8 @@ class Supervisor:
         if isinstance(target, FleetTarget):
             several = f"{target} is several servers, and this is done to one"
             raise UsageError(several, hint=":servers lists them, :connect joins one")
-        server = self._session.server
-        if server is not None and server.poll() is None and server.control and str(target) in server.addresses:
+        server = self._session.spawned_at(target)
+        if server is not None and server.poll() is None and server.control:
             if is_stopped(server.pid):
                 raise _standing(target, server.pid)
             return server.control
@@ -71,8 +71,8 @@ class Supervisor:
 
     def arbiter(self, instance: Target | None = None) -> int | None:
         """The process id of the server, where it was spawned here."""
-        server, target = self._session.server, instance or self._session.target
-        return server.pid if server is not None and str(target) in server.addresses else None
+        server = self._session.spawned_at(instance or self._session.target)
+        return None if server is None else server.pid
 
     def control(self, instance: Target | None = None, *, timeout: float = 5.0) -> Control:
         """A new connection to that control socket, with so many seconds for a call; raises what `path` does."""
@@ -85,8 +85,7 @@ class Supervisor:
         Raises what `path` does; where the server speaks it nowhere, a `UsageError` that begins with `what`.
         """
         path = self.path()
-        target = self._session.target
-        if target is None:
+        if (target := self._session.target) is None:
             raise NotConnected
         if not target.dialect:
             return target
@@ -119,15 +118,15 @@ class Supervisor:
 
     def workers(self) -> list[tuple[str, str]]:
         """The workers' numbers, as they were last seen, with a word on each; the server is not asked."""
-        target, server = self._session.target, self._session.server
-        path = None if target is None else self._known.get(target)
-        spawned = server is not None and server.poll() is None and str(target) in server.addresses
-        if server is not None and spawned:
-            path = server.control
-        status = None if path is None else self._seen.get(path)
-        if status is not None:
+        target = self._session.target
+        server = self._session.spawned_at(target)
+        if server is not None and server.poll() is None:
+            path, count = server.control, server.workers
+        else:
+            path, count = None if target is None else self._known.get(target), 0
+        if path is not None and (status := self._seen.get(path)) is not None:
             return [(str(worker.worker), f"pid {worker.pid}") for worker in status.workers]
-        return [(str(number), "") for number in range(1, server.workers + 1)] if server is not None and spawned else []
+        return [(str(number), "") for number in range(1, count + 1)]
 
     def names_server(self, text: str) -> bool:
         """Whether a text is the process id, and no port, or the path of the control socket of a server of this user."""

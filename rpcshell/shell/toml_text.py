@@ -75,8 +75,7 @@ def read_toml(text: str) -> tuple[dict[str, Any], list[TomlProblem]]:
 
 def _located(error: Exception, lines: list[str]) -> tuple[TomlProblem, int | None]:
     """A complaint in words, and the index of the line that is to be left out for it."""
-    found = _ERROR.fullmatch(str(error))
-    if found is None:
+    if (found := _ERROR.fullmatch(str(error))) is None:
         return TomlProblem(f"it is not TOML: {error}", None), None
     at = int(found["line"]) - 1 if found["line"] else len(lines) - 1
     column = f" at column {found['column']}" if found["column"] else " at the end of the file"

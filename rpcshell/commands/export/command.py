@@ -115,8 +115,7 @@ def _chosen(records: list[Call], numbers: Sequence[str], last: int | None) -> li
     wanted: set[int] = set()
     known = {record.number for record in records}
     for text in numbers:
-        found = _NUMBERS.fullmatch(text)
-        if found is None:
+        if (found := _NUMBERS.fullmatch(text)) is None:
             raise UsageError(f"{text} is no number of a call", hint="as in :export python 3 5-7; :history lists them")
         first, to = int(found[1]), int(found[2] or found[1])
         if not known.intersection(range(first, min(to, max(known, default=0)) + 1)):

@@ -223,8 +223,7 @@ class Secrets:
 
     def _secret(self, value: Any, method: str, key: str) -> SecretPlace:
         identity = _identity(value)
-        found = self._found.get(identity)
-        if found is None:
+        if (found := self._found.get(identity)) is None:
             plain = _NOT_NAME.sub("_", underscored(key)).strip("_").upper()
             name = plain if plain and is_secret(key) and not plain[0].isdigit() else f"SECRET_{plain}".rstrip("_")
             taken = {secret.name for secret in self._found.values()}

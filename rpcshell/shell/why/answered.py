@@ -130,8 +130,7 @@ def sent_again(evidence: Evidence) -> Diagnosis | None:
     if evidence.timing.attempts < 2 or evidence.call.outcome not in {"ok", "error"}:
         return None
     times = f"the request was sent {evidence.timing.attempts} times"
-    death = next(iter(evidence.events_of("died")), None)
-    if death is not None:
+    if (death := next(iter(evidence.events_of("died")), None)) is not None:
         how = f"was killed by SIG{death.signal}" if death.signal else "died"
         return Diagnosis(
             f"{times}, since worker {death.worker} (pid {death.pid}) {how} while it had the first.",

@@ -264,10 +264,8 @@ def _lines_of_time(lines: Sequence[str], since: float, until: float) -> list[str
 
 
 def _ended(session: Session) -> str:
-    server = session.server
-    if server is None or str(session.target) not in server.addresses or server.poll() is None:
-        return ""
-    return server.how_it_ended()
+    server = session.spawned_at(session.target)
+    return "" if server is None or server.poll() is None else server.how_it_ended()
 
 
 def _tail(log: object) -> tuple[str, ...]:

@@ -160,8 +160,7 @@ def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:
     timing = evidence.timing
     after = then.at - timing.began_at
     when = f"{duration(after)} into the call" if then.at <= timing.ended_at else "right after it"
-    worker = evidence.worker
-    if worker is not None:
+    if (worker := evidence.worker) is not None:
         yield "worker", f"{_worker(worker, then)}, {when}"
         return
     if evidence.queued:
