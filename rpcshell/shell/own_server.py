@@ -18,25 +18,15 @@ __all__ = ["described_server", "start_server"]
 
 
 def start_server(session: Session, output: Output, options: SpawnOptions) -> None:
-    """Start a server, connect to it and say where it is, and how to get back to where the prompt was.
-
-    Raises:
-        ShellError: it did not start.
-    """
-    former = _elsewhere(session)
+    """Start a server, connect to it and say where it is, and how to get back to where the prompt was."""
+    former = session.name if session.spawned_at(session.target) is None else None
     began = time.monotonic()
     with told_while(elapsed_text("starting the server"), output.progress):
         server = session.spawn(options)
     output.text(f"{described_server(server)} in {in_seconds(time.monotonic() - began)}")
     if former is not None:
-        output.note(f"it is a server of rpcshell's own; {former} was left, and :connect {former} goes back")
-
-
-def _elsewhere(session: Session) -> str | None:
-    """What the target is called, unless it is a server that was spawned here."""
-    spawned, target = session.server, session.target
-    here = target is None or (spawned is not None and str(target) in spawned.addresses)
-    return None if here or session.name is None else visible(session.name)
+        back = f"{visible(former)} was left, and :connect {visible(former)} goes back"
+        output.note(f"it is a server of rpcshell's own; {back}")
 
 
 def described_server(server: SpawnedServer) -> str:

@@ -160,12 +160,9 @@ class Session(Listeners):
     ) -> None:
         """Connect to a target, a name or an address, and leave the one before.
 
-        Args:
-            target: Where to.
-            plain: Whether to send no probe and no optional keys; the target's own way if not given.
-            probe_again: Ask the target to describe itself even if it is remembered that it cannot.
-            tls: Files of TLS that go before those of the session and of a named target.
-            prepare: Runs the target's lines, where it has any: now, and before the first call on each new connection.
+        With `probe_again` the target is asked to describe itself even if it is remembered that it cannot. `prepare`
+        runs the target's lines, where it has any: now, and before the first call on each new connection. What is not
+        said of `plain` and TLS, the session and the target's configuration say.
 
         Raises:
             UsageError: The target's text makes no sense.
@@ -203,13 +200,7 @@ class Session(Listeners):
             self._connection.close(patience=-1 if wait else _IN_USE)
 
     def spawn(self, options: SpawnOptions) -> SpawnedServer:
-        """Start a server and connect to it.
-
-        Raises:
-            UsageError: A server of this session is running.
-            SpawnFailed: The server did not get ready.
-            ConnectionFailed: It did, but cannot be reached.
-        """
+        """Start a server and connect to it; a `UsageError` where one of this session is running."""
         from rpcshell.servers.spawn import SpawnedServer
 
         if self.server is not None and self.server.poll() is None:
