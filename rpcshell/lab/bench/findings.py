@@ -233,7 +233,9 @@ def _silence(measurement: Measurement) -> Iterator[BenchFinding]:
         silent = 0.0 if interval.calls else silent + interval.length
         if silent > longest:
             longest, end = silent, interval.seconds
-    if longest >= _STALL and measurement.calls:
+    rate = measurement.plan.rate
+    # Between two calls that are due far apart there is nothing to answer.
+    if longest >= max(_STALL, 2 / rate if rate else 0.0) and measurement.calls:
         yield BenchFinding(f"No call was answered from {in_seconds(end - longest)} to {in_seconds(end)}.")
 
 

@@ -118,6 +118,8 @@ def test_nothing_is_said_where_nothing_is_worth_it() -> None:
     assert told(measured(model=None, plan={"connections": 99})) == ""
     # It is the wait for a worker, and not a stall that the loop hides.
     assert "closed loop" not in told(measured(latencies={1e-4: 990, 1.0: 10}, plan={"connections": 9}))
+    # Where one call a second is due, nothing is to be answered in between.
+    assert told(measured(rates=[4.0, 0.0, 0.0, 0.0] * 5, plan={"rate": 1.0}, workers={})) == ""
     # At a rate that is kept up, the load has done all that was asked of it.
     assert told(measured(plan={"rate": 1000.0}, client_cpu=4.9)) == ""
 
