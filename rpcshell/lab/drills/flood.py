@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import ShellError
 from rpcshell.client.target import TlsFiles
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.load.messages import Begin, Task, Tick
@@ -105,11 +104,8 @@ def _clients(drill: Drill, connections: int) -> Iterator[_Clients]:
         insistent=True,
         period=_TICK,
     )
-    with ExitStack() as exits:
-        try:
-            clients = _Clients(drill, exits.enter_context(LoadProcesses([task])))
-        except OSError as error:
-            raise ShellError(f"the clients of the flood cannot be started: {error.strerror}") from error
+    with LoadProcesses([task]) as processes:
+        clients = _Clients(drill, processes)
         yield clients
         clients.read()
 

@@ -130,8 +130,10 @@ class LoadProcesses:
                 process = LoadProcess(task)
                 self.all.append(process)
                 self._selector.register(process, selectors.EVENT_READ)
-        except BaseException:
+        except BaseException as error:
             self.__exit__()
+            if isinstance(error, OSError):
+                raise ShellError(f"a load process cannot be started: {error.strerror}") from error
             raise
         return self
 

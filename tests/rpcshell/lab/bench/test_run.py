@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -258,6 +259,15 @@ def test_what_cannot_be_reached_is_said_at_once(forked: Forks) -> None:
         run(f"127.0.0.1:{free_port()}", calls=1)
     assert str(raised.value).count("cannot connect") == 1
     assert not forked.running()
+
+
+def test_where_no_process_can_be_started_that_is_said() -> None:
+    refused = OSError(errno.EAGAIN, "Resource temporarily unavailable")
+    with (
+        patch("rpcshell.lab.load.process.subprocess.Popen", side_effect=refused),
+        pytest.raises(ShellError, match="a load process cannot be started: Resource temporarily unavailable"),
+    ):
+        run("127.0.0.1:1", calls=1)
 
 
 def test_calls_begin_at_the_rate_whatever_becomes_of_them() -> None:
