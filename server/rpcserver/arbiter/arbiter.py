@@ -304,10 +304,8 @@ class Arbiter:
         if parent is None or parent.receive():
             return
         self._reactor.unwatch(parent.fileno())
-        if parent.keep:
-            logger.info("the process that started this server has gone; the server stays")
-        else:
-            logger.info("the process that started this server has gone")
+        logger.info("the process that started this server has gone%s", "; the server stays" if parent.keep else "")
+        if not parent.keep:
             self.quit()
 
     def _give_up(self, reason: str) -> None:

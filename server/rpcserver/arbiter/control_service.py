@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+from signal import Signals
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -128,7 +128,7 @@ def _control_service(arbiter: Arbiter) -> Service:
     def kill_worker(worker: Count, signal: SignalName = "KILL") -> Signalled:
         """Send a worker a signal; if it dies of it, another one is started in its place."""
         found = living(worker)
-        arbiter.send_signal(found, _SIGNALS[signal])
+        arbiter.send_signal(found, Signals[f"SIG{signal}"])
         return Signalled(worker, found.pid, signal)
 
     @service.method(name="worker.freeze")
@@ -157,6 +157,3 @@ def _log_read_back() -> Iterator[None]:
         raise RpcError(reason) from None
     except OSError as error:
         raise RpcError(f"the log cannot be read back: {error.strerror}: {error.filename}") from error
-
-
-_SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}

@@ -109,23 +109,25 @@ class Registration:
         self._since = self._heard = time.monotonic()
         self.leaves_by: float | None = None
         """Until when the server's end waits for the registry, in monotonic seconds; None before it leaves."""
-        self.left = False
-        """Whether the registry has forgotten it, as it was asked to."""
         self._problems = RateLimit()
+
+    @property
+    def left(self) -> bool:
+        """Whether the registry has forgotten it, as it was asked to."""
+        heeded = self._report.state is RegistryState.ABSENT and self._report.number == self._wish.number
+        return self.leaves_by is not None and heeded
 
     @property
     def awaited(self) -> bool:
         """Whether clients may still be told of this server that leaves, and there is time to wait for the registry."""
-        if self.leaves_by is None or self.left or not self._report.reached:
-            return False
-        return time.monotonic() < self.leaves_by
+        waits = self.leaves_by is not None and time.monotonic() < self.leaves_by
+        return waits and self._report.reached and not self.left
 
     def leave(self, seconds: float) -> None:
         """Have the server taken out of the registry, and its end wait so many seconds for that, at most."""
         until = time.monotonic() + seconds
         self.leaves_by = until if self.leaves_by is None else min(self.leaves_by, until)
         self.tell()
-        self._note_whether_left()
 
     def tell(self) -> None:
         """Tell the companion now what shall be in the registry."""
@@ -137,7 +139,6 @@ class Registration:
         answer = self._next_wish()
         before, self._report = self._report, report
         self._heard = time.monotonic()
-        self._note_whether_left()
         if report.state is not before.state:
             self._since = self._heard
             self._note(before.state, report)
@@ -154,11 +155,6 @@ class Registration:
         return RegistrationStatus(
             self._place.registry, self._place.address, state.value, round(now - since, 3), problem or None
         )
-
-    def _note_whether_left(self) -> None:
-        report = self._report
-        heeded = report.state is RegistryState.ABSENT and report.number == self._wish.number
-        self.left = self.leaves_by is not None and heeded
 
     def _next_wish(self) -> bytes:
         member = self._member()
@@ -203,8 +199,6 @@ class Registration:
                 self._crew.events.add("unregistered", text=why)
             case RegistryState.AWAY:
                 logger.warning("the registry %s is away%s: the server goes on serving", registry, because)
-            case _:
-                pass
 
     def _note_problem(self, before: Report, report: Report) -> None:
         """Say once that the registry is not reached, and now and then why the server is not in one that is."""

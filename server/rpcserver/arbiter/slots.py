@@ -89,7 +89,6 @@ class WorkerSlot(msgspec.Struct, eq=False):
 
     def entered(self, worker: WorkerProcess) -> None:
         """Note a new worker: the only one, or the successor of the one there."""
-        self.retry_at = None
         if self.worker is None:
             self.worker = worker
         else:

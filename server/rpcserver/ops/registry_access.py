@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import tomllib
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -102,24 +102,34 @@ def read_credentials(path: Path | None) -> Credentials:
         # Also of what Python cannot hold, such as brackets that are nested too deeply.
         # The message repeats no more than a character of the file.
         raise SettingsError(f"is not TOML: {error}", source=path) from None
+
+    def wrong(key: str, reason: str) -> SettingsError:
+        return SettingsError(f"{key!r} {reason}", source=path, line=line_of(text, key))
+
+    def taken(key: str, kind: type[T], words: str) -> T | None:
+        try:
+            return msgspec.convert(document[key], kind) if key in document else None
+        except msgspec.ValidationError:
+            raise wrong(key, f"must be {words}") from None
+
     for key in document:
         if key not in {"user", "password", "acl"}:
-            raise _wrong(path, text, key, "is no setting: there are user, password and acl")
-    user = _taken(document, "user", str, "a string", path, text)
-    password = _taken(document, "password", str, "a string", path, text)
-    entries: Sequence[str] | None = _taken(document, "acl", list[str], "a list of strings", path, text)
+            raise wrong(key, "is no setting: there are user, password and acl")
+    user = taken("user", str, "a string")
+    password = taken("password", str, "a string")
+    entries: Sequence[str] | None = taken("acl", list[str], "a list of strings")
     if (user is None) != (password is None):
         raise SettingsError("needs both user and password, or neither", source=path)
     if user is not None and (not user or ":" in user):
-        raise _wrong(path, text, "user", "must be a name without a colon")
+        raise wrong("user", "must be a name without a colon")
     if entries is not None and user is None and any(entry.startswith("auth:") for entry in entries):
-        raise _wrong(path, text, "acl", "names the user with auth:, and there is none")
+        raise wrong("acl", "names the user with auth:, and there is none")
     if entries is None:
         entries = _FOR_ALL if user is None else _FOR_THE_USER
     try:
         acl = _acl(entries)
     except ValueError as error:
-        raise _wrong(path, text, "acl", str(error)) from None
+        raise wrong("acl", str(error)) from None
     return Credentials(user, password or "", acl)
 
 
@@ -163,24 +173,11 @@ def _read_secret(path: Path) -> str:
         raise SettingsError("is not UTF-8 text", source=path) from None
 
 
-def _taken(document: dict[str, Any], key: str, kind: type[T], words: str, path: Path, text: str) -> T | None:
-    if key not in document:
-        return None
-    try:
-        return msgspec.convert(document[key], kind)
-    except msgspec.ValidationError:
-        raise _wrong(path, text, key, f"must be {words}") from None
-
-
-def _wrong(path: Path, text: str, key: str, reason: str) -> SettingsError:
-    return SettingsError(f"{key!r} {reason}", source=path, line=line_of(text, key))
-
-
 def _acl(entries: Sequence[str]) -> tuple[AclEntry, ...]:
     if not entries:
         raise ValueError("has no entry: nobody could do anything")
-    found = [_ENTRY.fullmatch(entry) for entry in entries]
-    if None in found:
+    found = [match for entry in entries if (match := _ENTRY.fullmatch(entry))]
+    if len(found) < len(entries):
         # It is not repeated, for it may hold the digest of a password.
         raise ValueError('has an entry of another form: write SCHEME:ID:cdrwa, as in ["auth::cdrwa", "world:anyone:r"]')
-    return tuple(AclEntry(*match.groups()) for match in found if match is not None)
+    return tuple(AclEntry(*match.groups()) for match in found)
