@@ -224,5 +224,6 @@ def _whole(line: str, node: Node) -> Secret:
     """A value that is a secret itself: no text where it is missing, is a variable, or only yes, no or null."""
     texts: tuple[str, ...] = ()
     if not isinstance(node, KeywordNode | MissingNode | VariableNode):
-        texts = ((isinstance(node, StringNode) and node.value) or line[node.start : node.end],)
+        value = node.value if isinstance(node, StringNode) else ""
+        texts = (value or line[node.start : node.end],)
     return Secret(node.start, node.end, f'"{MASKED}"', texts)

@@ -115,7 +115,10 @@ class Screen(Output):
     def pieces(self, pieces: Iterable[Fragment], *, paged: bool = True) -> None:
         """Show styled text, which ends in a newline; in the pager where it is longer than the screen, and may be."""
         with self.hold():
-            (self._page if paged else self._paint)(pieces)
+            if paged:
+                self._page(pieces)
+            else:
+                self._paint(pieces)
 
     def note(self, text: str) -> None:
         """Show one dim line; any thread may call this. What is being shown, in a pager too, is finished first."""

@@ -41,14 +41,10 @@ _PICTOGRAPHS: Final = "\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faf
 _IDEOGRAPHS: Final = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KEYCAPS: Final = "0-9#*\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139"
 
-_JOINED_BEFORE: Final = f"(?<=[{_SCRIPTS}{_PICTOGRAPHS}\ufe0f])"
-_JOINED_AFTER: Final = f"(?=[{_SCRIPTS}{_PICTOGRAPHS}])"
-_SELECTED_BEFORE: Final = f"(?<=[{_SCRIPTS}{_PICTOGRAPHS}{_IDEOGRAPHS}{_KEYCAPS}])"
-
-_ALWAYS: Final = _LINE_ENDS + _SURROGATES + _FORMATS + _IGNORABLES
-_IN_CONTEXT: Final = (
-    # What matches the group may stay; the last alternative catches the same characters elsewhere.
-    f"(?P<stays>{_JOINED_BEFORE}[{_JOINERS}]{_JOINED_AFTER}|{_SELECTED_BEFORE}[{_SELECTORS}])|[{_JOINERS}{_SELECTORS}]"
+_ANYWHERE: Final = _LINE_ENDS + _SURROGATES + _FORMATS + _IGNORABLES
+_ASTRAY: Final = (
+    f"[{_JOINERS}](?:(?<![{_SCRIPTS}{_PICTOGRAPHS}\ufe0f].)|(?![{_SCRIPTS}{_PICTOGRAPHS}]))"
+    f"|[{_SELECTORS}](?<![{_SCRIPTS}{_PICTOGRAPHS}{_IDEOGRAPHS}{_KEYCAPS}].)"
 )
 
 
@@ -74,7 +70,7 @@ def hidden(text: str) -> Iterator[tuple[int, str]]:
     if _is_safe(text):
         return
     for match in _unsafe(_CONTROLS).finditer(text):
-        if match.lastgroup != "stays" and not match.group().isascii():
+        if not match[0].isascii():
             yield match.start(), _escape(match)
 
 
@@ -94,22 +90,16 @@ def _is_safe(text: str) -> bool:
 @functools.cache
 def _unsafe(controls: str) -> re.Pattern[str]:
     """Compiled when first needed: it takes 10 ms, and most text is known to be safe without it."""
-    return re.compile(f"[{controls}{_ALWAYS}]|{_IN_CONTEXT}")
+    return re.compile(f"[{controls}{_ANYWHERE}]|{_ASTRAY}")
 
 
 def _escape(match: re.Match[str]) -> str:
-    character = match.group()
-    if match.lastgroup == "stays":
-        return character
-    code = ord(character)
+    code = ord(match[0])
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _escape_json(match: re.Match[str]) -> str:
-    character = match.group()
-    if match.lastgroup == "stays":
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
+    units = match[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
