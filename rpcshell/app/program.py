@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcshell.app.options import Options
+    from rpcshell.app.script_output import ScriptOutput
     from rpcshell.servers.target_memory import TargetMemory
 
 __all__ = ["run"]
@@ -107,10 +108,14 @@ def _session(options: Options, settings: Settings) -> Session:
     )
 
 
-def _fail(error: ShellError) -> int:
-    from rpcshell.app.script import process_output
+def _output(settings: Settings | None = None) -> ScriptOutput:
+    from rpcshell.app.script_output import process_output
 
-    output = process_output()
+    return process_output(settings)
+
+
+def _fail(error: ShellError) -> int:
+    output = _output()
     for problem in error.problems if isinstance(error, UnclearArguments) else ():
         output.error(problem)
     output.error(error)
@@ -118,10 +123,10 @@ def _fail(error: ShellError) -> int:
 
 
 def _run_script(options: Options) -> int:
-    from rpcshell.app.script import process_output, run_script
+    from rpcshell.app.script import run_script
 
     settings = Settings(script=True, file=options.config.path)
-    output = process_output(settings)
+    output = _output(settings)
     _apply_settings(options, settings, output.error)
     return run_script(_session(options, settings), output, options)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import CallError, Cancelled, SpawnFailed, SyntaxProblem, UsageError
-from rpcshell.app.script import ScriptOutput
+from rpcshell.app.script_output import ScriptOutput
 from rpcshell.shell.statements import Statement, read_statements
 from rpcshell.view.plain import compact
 

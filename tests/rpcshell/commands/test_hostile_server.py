@@ -16,7 +16,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
 from rpcshell.app.options import load_commands
-from rpcshell.app.script import ScriptOutput
+from rpcshell.app.script_output import ScriptOutput
 from rpcshell.client.errors import ShellError
 from rpcshell.line.catalog import Catalog, CatalogError
 from rpcshell.line.hint import hint, problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rpcshell.app.script import ScriptOutput
+from rpcshell.app.script_output import ScriptOutput
 from rpcshell.client.errors import CallError
 from rpcwire import Meta
 
