@@ -69,7 +69,6 @@ def run_server(
             parent=parent,
             control=_control(settings),
             health=health,
-            duties=lambda arbiter: [make(arbiter) for make in made],
             registration=_registrar(settings, listeners, metrics),
             notifier=Notifier.from_environment() if managed else Notifier(),
             tls=tls,
@@ -78,6 +77,8 @@ def run_server(
     except OSError as error:
         # What can be said of an address or a file is an error of its own by now.
         raise ServerError(f"the server cannot start: {error}") from error
+    for make in made:
+        arbiter.companions.add(make(arbiter))
     arbiter.run()
 
 

@@ -31,7 +31,7 @@ from rpcserver.workers.base import QUICK, REOPEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rpcserver.arbiter.companion import Duty, Tell
+    from rpcserver.arbiter.companion import Tell
     from rpcserver.arbiter.control import ControlSocket
     from rpcserver.arbiter.health import Judge
     from rpcserver.arbiter.readiness import Readiness
@@ -58,7 +58,6 @@ class Arbiter:
 
     Args:
         health: where balancers ask how the server is.
-        duties: what its companions are for.
         registration: makes the server's place in a registry.
         started: when the program started, in monotonic seconds.
     """
@@ -72,7 +71,6 @@ class Arbiter:
         parent: ParentLink | None,
         control: ControlSocket | None,
         health: Sequence[Listener],
-        duties: Callable[[Arbiter], Sequence[Duty]],
         registration: Callable[[Crew, Judge, Tell], Registration] | None,
         notifier: Notifier,
         tls: ServerTls | None,
@@ -94,12 +92,11 @@ class Arbiter:
         patience = settings.read_timeout
         self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
         self._health = HealthServer(health, self._reactor, self._judge)
-        self._duties = duties
-        self._companions = Companions(self._reactor, logs, self._not_for_companions)
+        self.companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier
         self.crew = Crew(settings, listeners, logs, self._reactor, self._private, self, tls)
         self._pending = PendingConnections(settings, self.crew, listeners, self._drain_workers)
-        self.registration = registration and registration(self.crew, self._judge, self._companions.tell)
+        self.registration = registration and registration(self.crew, self._judge, self.companions.tell)
         self._departure = Departure(settings.settle, self.registration, self._withdraw)
         self._boot = Boot(self.crew)
         self.reloads = Reload(self.crew, notifier, tls)
@@ -121,10 +118,8 @@ class Arbiter:
         # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
         # and so end their being shared with the workers.
         gc.freeze()
-        for duty in self._duties(self):
-            self._companions.add(duty)
         if self.registration is not None:
-            self._companions.add(self.registration.duty)
+            self.companions.add(self.registration.duty)
         self._boot.begin()
         gc.enable()
         parts: tuple[Part | None, ...] = (
@@ -133,7 +128,7 @@ class Arbiter:
             self._pending,
             self.freezer,
             self.housekeeping,
-            self._companions,
+            self.companions,
             self._notifier,
             self._departure,
             self._health,
@@ -143,7 +138,7 @@ class Arbiter:
         while not self.phase.stopping or self.crew.lives or self._pending.deadline or self._departure.awaits_registry:
             loop.run_once()
         self._pending.close()
-        self._companions.stop()
+        self.companions.stop()
         self._health.stop()
         if self._control is not None:
             self._control.stop()
@@ -289,7 +284,7 @@ class Arbiter:
         self._restore_control()
         self.logs.reopen()
         self.crew.send_signal(REOPEN)
-        self._companions.send_signal(REOPEN)
+        self.companions.send_signal(REOPEN)
 
     def _restore_control(self) -> None:
         if self._control is not None:
@@ -297,7 +292,7 @@ class Arbiter:
 
     def _reap_strays(self) -> None:
         if not self.crew.forking:
-            reap_strays(self.crew.pids | self._companions.pids)
+            reap_strays(self.crew.pids | self.companions.pids)
 
     def _on_parent(self) -> None:
         parent = self._parent
@@ -351,12 +346,12 @@ class Arbiter:
         if self._control is not None:
             yield self._control
         yield self._health
-        yield self._companions
+        yield self.companions
         yield from self._pending
 
     def _not_for_companions(self) -> Iterator[Closeable]:
         for held in (*self._private(), *self.crew.holdings()):
-            if held is not self._companions:
+            if held is not self.companions:
                 yield held
         for listener in self.listeners:
             yield listener.socket
