@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from rpcserver.system.proxy_protocol import TrustedProxies
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.frame_budget import FrameBudget
     from rpcwire.framings import Framing
@@ -27,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Prologue:
-    """What has come until it is known where the conversation begins; `began` at the first byte of that, 0 before."""
+    """What comes before it is known where the conversation begins; `began` is when its first byte did, or 0."""
 
     __slots__ = ("_sole_request", "began", "held", "over")
 
@@ -48,18 +47,12 @@ class ProxiedConversation(Conversation):
     sends a header, is told so and let go.
     """
 
-    __slots__ = ("_prologue", "_proxies")
+    __slots__ = ("_prologue",)
 
     def __init__(
-        self,
-        settings: ServerSettings,
-        proxies: TrustedProxies,
-        tls: ssl.SSLContext | None = None,
-        budget: FrameBudget | None = None,
-        framing: Framing | None = None,
+        self, settings: ServerSettings, tls: ssl.SSLContext | None, budget: FrameBudget | None, framing: Framing | None
     ) -> None:
         super().__init__(settings, tls, budget, framing)
-        self._proxies = proxies
         self._prologue = _Prologue(self.sole_request)
         self.sole_request = self._prologue.sole_request
 
@@ -98,7 +91,8 @@ class ProxiedConversation(Conversation):
 
     def _take(self, data: bytes) -> bytes | None:
         """Take the header from a stream's beginning; None where more must come first."""
-        if not self._proxies.trust(self.peer.address):
+        proxies = self._settings.proxy_protocol
+        if proxies is None or not proxies.trust(self.peer.address):
             if is_header(data):
                 raise ProxyHeaderError("it sends a PROXY header, and is none of --proxy-protocol")
             return None if may_begin_header(data) else data

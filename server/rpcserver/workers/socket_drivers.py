@@ -35,14 +35,13 @@ _AT_ONCE: Final = int(socket.MSG_DONTWAIT)
 
 def converse(connection: socket.socket, terms: Terms) -> Conversation:
     """Begin a conversation on an accepted socket."""
-    settings, budget = terms.settings, terms.budget
-    tls, framing = terms.tls_of(connection), terms.framing_of(connection)
-    if settings.proxy_protocol is None:
-        return Conversation(settings, tls, budget, framing)
+    begin = terms.settings, terms.tls_of(connection), terms.budget, terms.framing_of(connection)
+    if terms.settings.proxy_protocol is None:
+        return Conversation(*begin)
     # Few servers stand behind a proxy, and what reads its headers takes a while to import.
     from rpcserver.workers.proxied import ProxiedConversation
 
-    return ProxiedConversation(settings, settings.proxy_protocol, tls, budget, framing)
+    return ProxiedConversation(*begin)
 
 
 def prepare(connection: socket.socket, conversation: Conversation) -> None:

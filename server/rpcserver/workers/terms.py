@@ -35,11 +35,7 @@ class Terms:
 
     @classmethod
     def of(
-        cls,
-        settings: ServerSettings,
-        budget: FrameBudget | None,
-        tls: ssl.SSLContext | None,
-        listeners: Sequence[Listener],
+        cls, settings: ServerSettings, budget: FrameBudget, tls: ssl.SSLContext | None, listeners: Sequence[Listener]
     ) -> Terms:
         """Read off the listeners how they are spoken to."""
         named = [listener for listener in listeners if listener.framing != NATIVE]
