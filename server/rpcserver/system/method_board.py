@@ -161,8 +161,7 @@ class MethodBoards:
 
     def __init__(self, slots: int) -> None:
         # What was never written takes no memory.
-        self._map = mmap.mmap(-1, slots * _SIZE)
-        self._memory = memoryview(self._map)
+        self._memory = memoryview(mmap.mmap(-1, slots * _SIZE))
         self._departed: dict[str, list[int]] = {}
         self._departed_waits = [0] * _ENTRY
         self._lock = os.memfd_create("rpcserver-methods")

@@ -212,8 +212,7 @@ class Scoreboard:
         self._children = children
         self._stride = (1 + children) * SLOT_SIZE
         # What was never written takes no memory, so there may be many slots. The first is for the departed.
-        self._map = mmap.mmap(-1, SLOT_SIZE + slots * self._stride)
-        self._memory = memoryview(self._map)
+        self._memory = memoryview(mmap.mmap(-1, SLOT_SIZE + slots * self._stride))
         self._departed = self._memory[:SLOT_SIZE].cast("q")
         self._taken: set[int] = set()
         self._last: dict[int, SlotReading] = {}

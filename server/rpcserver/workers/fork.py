@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from rpcserver.service.dispatch import Dispatcher
-    from rpcserver.system.method_board import MethodBoard
     from rpcserver.system.process import ChildProcess, Exit
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.workers.base import WorkerSetup
@@ -85,8 +84,6 @@ class ForkWorker(Worker):
     """
 
     model = "fork"
-
-    _methods: MethodBoard | None = None
 
     def __init__(self, setup: WorkerSetup) -> None:
         super().__init__(setup)
@@ -266,8 +263,8 @@ class ForkWorker(Worker):
         self.budget.tick()
         if self._look_at_signals.allows():
             self.keep_signals()
-        if self._methods is not None:
-            self._methods.hand_in()
+        if self.calls.methods is not None:
+            self.calls.methods.hand_in()
 
     def _be_child(self, connection: socket.socket, place: _Place) -> int:
         """Serve one connection, in a process made for it."""
@@ -278,7 +275,6 @@ class ForkWorker(Worker):
         self.acceptor.release()
         self.channel.close()
         self.calls = place.board
-        self._methods = place.board.methods
         for child in self._children.values():
             child.process.close()
         self._children = {}
@@ -303,8 +299,8 @@ class ForkWorker(Worker):
                 return 1
             finally:
                 self._quitting = True
-                if self._methods is not None:
-                    self._methods.hand_in()
+                if self.calls.methods is not None:
+                    self.calls.methods.hand_in()
                 dispatcher.hooks.stop_worker()
                 self.at_exit.run(lambda: self._leave_by, threads_within=self.settings.drain_timeout)
         except QuickStop:
