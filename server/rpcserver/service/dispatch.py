@@ -43,8 +43,8 @@ _COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, 
 class Dispatcher:
     """Answers requests with a service's handlers; ServiceError where one cannot be served as it is written.
 
-    Under the GIL no count is lost to other threads, since nothing between reading and writing one can switch threads.
-    What was `served` are requests that have come, errors included.
+    Requests that have come are `served`, errors included. Under the GIL no count is lost to other threads, since
+    nothing between reading and writing one can switch threads.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Dispatcher:
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
     ) -> bytes:
-        """Answer a request, whatever it is, with a frame, or nothing for a notification; for models that block.
+        """Answer a request, whatever it is, with a frame, and a notification with nothing; for models that block.
 
         The connection heeds `close` from now on where the request says so. The request is given where the body has been
         read already. A QuickStop passes; whatever else a handler raises is a failure like any other.

@@ -34,34 +34,25 @@ _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
 
 class Endpoint:
-    """A method with the decoders and the call prepared for it; ServiceError where its handler cannot be served.
-
-    Attributes:
-        decoder: reads params as nearly every caller sends them; `read` knows every form.
-        call: calls the handler with what was read; where `direct` is false, use `invoke`.
-        at_once: whether the handler neither blocks nor is awaited, so that an event loop may call it.
-        last_was_large: whether its last reply was, and the next probably is.
-        direct: whether `decode`, `call` and `encode` are all there is to a call.
-        counts: where its calls are counted on the board of methods, if they are.
-    """
+    """A method with the decoders and the call prepared for it; ServiceError where its handler cannot be served."""
 
     __slots__ = (
         "_arguments", "_by_position", "_usage", "_worker", "at_once", "call", "counts", "decode", "decoder", "direct",
         "encode", "last_was_large", "log", "method", "replies", "signature",
     )  # fmt: skip
 
-    decoder: msgspec.json.Decoder[Any]
-    call: Call
+    decoder: msgspec.json.Decoder[Any]  # reads params as nearly every caller sends them; `read` knows every form
+    call: Call  # calls the handler with what was read; where `direct` is false, use `invoke`
 
     def __init__(self, method: Method, worker: WorkerInfo, replies: ReplyEncoder | None = None) -> None:
         self.method = method
         self.signature = signature = read_signature(method.handler, method.name)
         self.replies = ReplyEncoder(method.out) if replies is None else replies
         self.log = MethodLogger(HANDLER_LOG, {"method": method.name})
-        self.last_was_large = False
-        self.counts: MethodCounts | None = None
-        self.direct = signature.context_at is None
-        self.at_once = not (method.blocking or signature.is_async)
+        self.last_was_large = False  # whether its last reply was, and the next probably is
+        self.counts: MethodCounts | None = None  # where its calls are counted on the board of methods, if they are
+        self.direct = signature.context_at is None  # whether `decode`, `call` and `encode` are all there is to a call
+        self.at_once = not (method.blocking or signature.is_async)  # whether an event loop may call the handler
         self._worker = worker
         self._usage: str | None = None
         self._arguments: type[msgspec.Struct] | None = None

@@ -59,9 +59,6 @@ class LoopConnection(asyncio.Protocol):
     replies and the size of the last one at most.
 
     To make one raises OSError where the client has gone already.
-
-    Attributes:
-        ready: whether a request that is read can be run at once.
     """
 
     __slots__ = (
@@ -77,7 +74,7 @@ class LoopConnection(asyncio.Protocol):
         prepare(connection, self.conversation)
         self._sole_request = self.conversation.sole_request
         self.peer = self.conversation.peer
-        self.ready = False
+        self.ready = False  # whether a request that is read can be run at once
         self._socket = connection
         self._host = host
         self._begin = host.begin

@@ -68,7 +68,7 @@ def open_descriptors() -> dict[int, str]:
 def fork_hazards(before: Mapping[int, str], fork: Callable[[], int]) -> Iterator[str]:
     """Say what workers will not have, or will disturb each other by, a line for each kind.
 
-    What the app has opened was not open `before` it was imported. To fork is to do as os.fork does.
+    What was open `before` is not the app's, and `fork` does what os.fork does.
     """
     opened = {fd: place for fd, place in open_descriptors().items() if before.get(fd) != place}
     loops = _event_loops()

@@ -78,7 +78,7 @@ class FrameBudget:
 
 
 class BudgetShare:
-    """What one connection holds of a budget: so many bytes are counted as its own."""
+    """What one connection holds of a budget: `held` bytes are counted as its own."""
 
     __slots__ = ("_budget", "held")
 

@@ -80,7 +80,7 @@ class TlsSession:
     def receive(self, data: bytes) -> bytes:
         """Take what a read brought, and return the plain bytes in it; there may be none.
 
-        TlsFailure is raised where it is no TLS, or breaks it: nothing can be answered, and nothing before is returned.
+        TlsFailure is raised where it is no TLS, or breaks it. Nothing can be answered then, and nothing is returned.
         """
         if self._failure is not None:
             raise self._failure
