@@ -9,6 +9,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import msgspec
+
 from rpcshell.client.dialects.lenient import as_number, nearly_json
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcwire import MAX_REPLY, ErrorCode, MessageError, decode_value, encode_value
@@ -40,7 +42,7 @@ class NoMessage(ProtocolError):
         self.status = status
 
 
-class EventPlace:
+class EventPlace(msgspec.Struct):
     """How far a stream has come, so that another request can go on with it.
 
     Attributes:
@@ -53,11 +55,10 @@ class EventPlace:
     ANY: ClassVar[object] = object()
     """For `id`: there is a reply, and nothing tells it."""
 
-    def __init__(self, id: object = None) -> None:
-        self.id = id
-        self.answered = False
-        self.last: str | None = None
-        self.pause = _PAUSE
+    id: object = None
+    answered: bool = False
+    last: str | None = None
+    pause: float = _PAUSE
 
     def receive(
         self,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost
 
 if TYPE_CHECKING:
@@ -19,29 +21,26 @@ if TYPE_CHECKING:
 _MOST_ATTEMPTS: Final = 5
 
 
-class Attempts:
+class Attempts(msgspec.Struct):
     """The attempts at one call, which may run twice if it is `idempotent`; who makes them says here how one failed."""
 
-    __slots__ = ("_count", "_idempotent", "_may_have_run", "_target")
-
-    def __init__(self, target: Target, idempotent: bool) -> None:
-        self._target = target
-        self._idempotent = idempotent
-        self._count = 0
-        self._may_have_run = False
+    target: Target
+    idempotent: bool
+    count: int = 0
+    may_have_run: bool = False
 
     def not_connected(self, error: ConnectionFailed) -> None:
         """Say that no connection for this attempt was made; raises ConnectionLost where an earlier one may have run."""
-        if self._may_have_run:
+        if self.may_have_run:
             reason = f"reconnecting failed: {error.reason}"
-            raise ConnectionLost(self._target, reason, may_have_run=True, hint=error.hint) from error
+            raise ConnectionLost(self.target, reason, may_have_run=True, hint=error.hint) from error
 
     def lost(self, dropped: Dropped) -> None:
         """Go on to another attempt, after the connection of the last one ended, or raise ConnectionLost."""
-        self._count += 1
-        again = dropped.not_run or (self._idempotent and not self._may_have_run)
-        self._may_have_run = self._may_have_run or not dropped.not_run
-        if not again or self._count >= _MOST_ATTEMPTS:
+        self.count += 1
+        again = dropped.not_run or (self.idempotent and not self.may_have_run)
+        self.may_have_run = self.may_have_run or not dropped.not_run
+        if not again or self.count >= _MOST_ATTEMPTS:
             raise ConnectionLost(
-                self._target, dropped.reason, may_have_run=self._may_have_run, hint=dropped.hint
+                self.target, dropped.reason, may_have_run=self.may_have_run, hint=dropped.hint
             ) from dropped

@@ -127,9 +127,8 @@ class JsonRpc(FramedDialect):
 
     def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
         """A reply to the server's request."""
-        if isinstance(outcome, Fault):
-            return self.encode({"jsonrpc": "2.0", "id": request.id, "error": outcome})
-        return self.encode({"jsonrpc": "2.0", "id": request.id, "result": outcome})
+        kind = "error" if isinstance(outcome, Fault) else "result"
+        return self.encode({"jsonrpc": "2.0", "id": request.id, kind: outcome})
 
     def describe(self) -> Steps[Description]:
         """Ask for an OpenRPC document, or else for the names of the methods."""

@@ -14,6 +14,8 @@ from itertools import accumulate, permutations
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Kind, Listed
@@ -41,17 +43,14 @@ _SHARE: Final = 0.2
 _MOST_RETRIES: Final = 10.0
 
 
-class RetryBudget:
+class RetryBudget(msgspec.Struct):
     """A bucket of tokens, full at first: each call that succeeds adds a share of one, each retry takes one.
 
     So retries never outgrow the calls. Finagle's RetryBudget and gRPC's throttling (proposal A6) do alike.
     """
 
-    __slots__ = ("full", "tokens")
-
-    def __init__(self) -> None:
-        self.tokens = _MOST_RETRIES
-        self.full = True
+    tokens: float = _MOST_RETRIES
+    full: bool = True
 
     @property
     def allows(self) -> bool:

@@ -83,25 +83,6 @@ class FleetEvent(msgspec.Struct, frozen=True):
 class Candidate:
     """An instance that calls may go to, and how they went."""
 
-    __slots__ = (
-        "calls",
-        "due",
-        "ejected",
-        "failed",
-        "failures",
-        "gone",
-        "limit",
-        "limited",
-        "listed",
-        "outstanding",
-        "probing",
-        "problem",
-        "served",
-        "target",
-        "told",
-        "weight",
-    )
-
     def __init__(self, listed: Listed) -> None:
         self.outstanding = self.calls = self.failed = self.failures = 0
         self.problem = ""
