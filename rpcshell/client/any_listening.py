@@ -45,16 +45,12 @@ class AnyListeningConnection:
     """A transport that is read all the time."""
 
     def __init__(self, target: Target, dialect: FramedDialect, transport: Transport) -> None:
+        self.dialect = dialect
         self._dialogue = Dialogue(target, dialect, self._hear)
         self._pump = Pump(transport, self._dialogue)
 
     def _hear(self, heard: Heard) -> None:
         raise NotImplementedError
-
-    @property
-    def dialect(self) -> FramedDialect:
-        """What is spoken on it."""
-        return self._dialogue.dialect
 
     @property
     def failure(self) -> Exception | None:

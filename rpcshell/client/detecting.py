@@ -22,7 +22,7 @@ from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, 
 from rpcshell.client.dialect_names import OWN, in_other_packages
 from rpcshell.client.dialects.envelope import Envelope
 from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
-from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess, NativeSigns
+from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess, NativeSigns, Recogniser
 from rpcshell.client.dialects.registry import load_dialect
 from rpcshell.client.dialling import dial, hear_out
 from rpcshell.client.errors import ConnectionFailed, UsageError
@@ -33,7 +33,6 @@ from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory
-    from rpcshell.client.dialects.recognition import Recogniser
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
 

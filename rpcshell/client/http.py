@@ -203,7 +203,7 @@ class HttpStream:
 
     def _post_apart(self, message: bytes) -> None:
         """Post a message whose reply comes by the stream of events."""
-        connection, response = self._respond("POST", message, self._headers("POST", message), EventPlace())
+        connection, response = self._respond("POST", message, EventPlace())
         reusable = False
         try:
             body = whole_body(response, self._target)
@@ -227,16 +227,6 @@ class HttpStream:
         response.close()
         connection.close()
 
-    def _headers(self, method: str, message: bytes) -> dict[str, str]:
-        headers = {
-            "Accept": "text/event-stream" if method == "GET" else _ACCEPT,
-            **dict(self._target.headers),
-            **self._dialect.request_headers(message),
-        }
-        if message:
-            headers["Content-Type"] = "application/json"
-        return headers
-
     def _fail(self, error: Exception) -> None:
         """End the stream for what uses it, for this reason if it is the first one."""
         self._failure = self._failure or error
@@ -247,10 +237,7 @@ class HttpStream:
         self, method: str, message: bytes, place: EventPlace, on_endpoint: Callable[[str], None] | None = None
     ) -> bool:
         """Make one request and receive what its response holds, until its end; whether that was a stream of events."""
-        headers = self._headers(method, message)
-        if place.last is not None and method == "GET":
-            headers["Last-Event-ID"] = place.last
-        connection, response = self._respond(method, message, headers, place)
+        connection, response = self._respond(method, message, place)
         reusable = streams = False
         body = b""
         try:
@@ -286,9 +273,18 @@ class HttpStream:
             return sum(isinstance(place.id, int) and not place.answered for place in self._busy.values())
 
     def _respond(
-        self, method: str, body: bytes, headers: dict[str, str], place: EventPlace
+        self, method: str, body: bytes, place: EventPlace
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request over a connection that is idle, or else a new one."""
+        headers = {
+            "Accept": "text/event-stream" if method == "GET" else _ACCEPT,
+            **dict(self._target.headers),
+            **self._dialect.request_headers(body),
+        }
+        if body:
+            headers["Content-Type"] = "application/json"
+        elif place.last is not None:
+            headers["Last-Event-ID"] = place.last
         parts = urlsplit(self._target.url if method == "GET" else self._post_to)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         with self._lock:
