@@ -115,13 +115,8 @@ def find_out(
             greets=greets(listener),
         )
         outcome = _Driver(target, detection, stack, first, tls).run()
-    return Finding(
-        target,
-        _spoken_at(target, detection),
-        outcome,
-        tuple(detection.attempts),
-        listener if outcome == "silent" else program,
-    )
+    who = listener if outcome == "silent" else program
+    return Finding(target, _spoken_at(target, detection), outcome, tuple(detection.attempts), who)
 
 
 def recognisers(dialects: Mapping[str, DialectFactory] = MappingProxyType({})) -> Iterator[Recogniser]:

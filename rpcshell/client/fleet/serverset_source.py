@@ -28,7 +28,7 @@ from rpcshell.client.target import ServersetTarget, Target, TcpTarget, TlsFiles,
 from rpcshell.client.tls import client_context
 from rpcwire import InvalidMember
 from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
-from rpcwire.serverset import METRICS, Member, ServersetAddress, decode_member, is_host, is_member_name
+from rpcwire.serverset import METRICS, ServersetAddress, decode_member, is_host, is_member_name
 
 _SESSION: Final = 10.0
 """Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""
@@ -73,9 +73,7 @@ class ServersetSource:
         """Why nothing was told yet."""
         if not self._client.connected:
             return f"ZooKeeper does not answer{self._words}"
-        return (
-            "ZooKeeper does not let this client read there" if self._denied else "ZooKeeper does not tell who is there"
-        )
+        return f"ZooKeeper does not {'let this client read there' if self._denied else 'tell who is there'}"
 
     def stop(self) -> None:
         """End, as `Source` says."""
@@ -139,12 +137,10 @@ class ServersetSource:
     def _names(self) -> list[str]:
         while True:
             try:
-                names: list[str] = self._client.get_children(self._address.path, watch=self._names_changed)
+                return list(self._client.get_children(self._address.path, watch=self._names_changed))
             except NoNodeError:
                 if self._client.exists(self._address.path, watch=self._names_changed) is None:
                     return []
-            else:
-                return names
 
     def _node(self, name: str) -> str:
         return f"{self._address.path}/{name}"
@@ -159,7 +155,18 @@ class ServersetSource:
             return None
         if not isinstance(target, TcpTarget | TlsTarget) or target.dialect or not member.alive:
             return None
-        return _listed(target, member)
+        told, metrics = member.rpc, member.additional_endpoints.get(METRICS)
+        return Listed(
+            target,
+            weight=told.weight,
+            model=told.model,
+            workers=told.workers,
+            generation=told.generation,
+            service=told.service,
+            version=told.version,
+            openrpc=told.openrpc,
+            metrics="" if metrics is None or not is_host(metrics.host) else f"http://{metrics}/metrics",
+        )
 
     def _state_changed(self, state: str) -> None:
         if state == KazooState.CONNECTED:
@@ -180,21 +187,6 @@ class ServersetSource:
             with self._lock:
                 self._stale.add(event.path.rpartition("/")[2])
             self._woken.set()
-
-
-def _listed(target: Target, member: Member) -> Listed:
-    told, metrics = member.rpc, member.additional_endpoints.get(METRICS)
-    return Listed(
-        target,
-        weight=told.weight,
-        model=told.model,
-        workers=told.workers,
-        generation=told.generation,
-        service=told.service,
-        version=told.version,
-        openrpc=told.openrpc,
-        metrics="" if metrics is None or not is_host(metrics.host) else f"http://{metrics}/metrics",
-    )
 
 
 class _LastWords(logging.Handler):
@@ -224,11 +216,9 @@ def _logger_with(words: _LastWords) -> logging.Logger:
 def _security(address: ServersetAddress, tls: TlsFiles | None) -> dict[str, object]:
     if not address.tls:
         return {}
-    first = address.servers[0]
-    client_context(tls or TlsFiles(), TlsTarget(first.host, first.port))
-    files: dict[str, object] = (
-        {} if tls is None else {"ca": tls.ca, "certfile": tls.cert, "keyfile": tls.key or tls.cert}
-    )
+    first, tls = address.servers[0], tls or TlsFiles()
+    client_context(tls, TlsTarget(first.host, first.port))
+    files = {"ca": tls.ca, "certfile": tls.cert, "keyfile": tls.key or tls.cert}
     return {"use_ssl": True, "verify_certs": True, "check_hostname": True, **files}
 
 
