@@ -58,11 +58,9 @@ class InstanceAnswer(msgspec.Struct, frozen=True):
 
 
 class Broadcast:
-    """One call on every one of some servers, which runs at most once on each.
+    """One call on every one of some servers, at most once on each, within `limit` seconds, connecting included.
 
-    What came of it is in `answers`, in the order of the servers, once `run` has returned or was interrupted.
-
-    There are `limit` seconds for the call on each, connecting included, or None for no limit. Where it is `plain`, the
+    What came of it is in `answers`, in the order of the servers, once `run` has returned or was interrupted. A `plain`
     request carries only the method and its params.
     """
 

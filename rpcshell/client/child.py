@@ -231,11 +231,7 @@ def _watched(pid: int) -> subprocess.Popen[bytes] | None:
 
 
 def _end(
-    process: subprocess.Popen[bytes],
-    watcher: subprocess.Popen[bytes] | None,
-    parent: int,
-    *,
-    patience: float = _GRACE,
+    process: subprocess.Popen[bytes], watcher: subprocess.Popen[bytes] | None, parent: int, *, patience: float = _GRACE
 ) -> None:
     """Have a child end whose standard input is closed; also at the end of this process, unless it was forked.
 

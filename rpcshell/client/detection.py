@@ -49,12 +49,9 @@ what nobody understands, ends each connection without a word, takes none any mor
 
 
 class Attempt(msgspec.Struct):
-    """One guess and what came of it.
+    """One guess, when it was made, in seconds from the beginning, and the first bytes that came of it.
 
     Attributes:
-        guess: What was said.
-        at: When, in seconds from the beginning.
-        first: The first bytes that came.
         end: Whether the server has ended the connection by itself, or there was none: nobody listened any more, or it
             could not be made.
     """

@@ -73,8 +73,7 @@ def tcp_failed(target: TcpTarget | TlsTarget, error: OSError, timeout: float) ->
     """The error for a host none of whose addresses took a connection."""
     match error:
         case ConnectionRefusedError():
-            hint = "is the server running, and is this its port?"
-            return ConnectionFailed(target, "connection refused", hint=hint)
+            return ConnectionFailed(target, "connection refused", hint="is the server running, and is this its port?")
         case TimeoutError():
             hint = "the host may be down, or a firewall drops the packets"
             return ConnectionFailed(target, f"no answer within {timeout:g} s", hint=hint)

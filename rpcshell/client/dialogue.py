@@ -44,12 +44,9 @@ class Dialogue:
     """One connection's calls.
 
     A driver sends what is in `unsent` and says how much of it with `sent`; it gives what it reads to `receive`, the end
-    of the stream to `ended`, and hands out what `arrived`, in that order.
-
-    Whom events, requests of the server and strays are for is `hear`.
+    of the stream to `ended`, and hands out what `arrived`, in that order: events, requests and strays to `hear`.
 
     Attributes:
-        unsent: What is to be sent next.
         failure: What ended the connection for calls, or None.
         broken_off: Whether a call was given up inside a message, of which nothing more has come since.
     """

@@ -236,12 +236,7 @@ class SpawnFailed(ShellError):
     exit_code = 3
 
     def __init__(
-        self,
-        message: str,
-        *,
-        traceback: str | None = None,
-        log: Path | None = None,
-        hint: str | None = None,
+        self, message: str, *, traceback: str | None = None, log: Path | None = None, hint: str | None = None
     ) -> None:
         super().__init__(message, hint=hint)
         self.traceback = traceback

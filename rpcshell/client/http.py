@@ -137,8 +137,6 @@ class HttpStream:
     def request(self, message: bytes, id: object) -> None:
         """Post a message and receive what its response holds; where it breaks off, that is fetched if it can be.
 
-        The `id` is what tells the reply to it, or None where it has none.
-
         Raises:
             ShellError: There is no response that can be used, or no connection.
             Dropped: The response did not come whole.

@@ -1,4 +1,9 @@
-"""What was found out of a server that nobody had named: what it speaks, or in words what it is instead."""
+"""What was found out.
+
+Attributes:
+    target: That which was asked with what it speaks, or None where that is not known.
+    program: Who listens there, where the system tells: a program and its process.
+"""
 
 from __future__ import annotations
 

@@ -40,12 +40,9 @@ class ShippedMethod(msgspec.Struct, frozen=True):
     """A method of a protocol.
 
     Attributes:
-        name: Its name.
-        summary: One line on it.
         needs: What a server is capable of that has it, with a dot for each step inside; nothing where all have it.
         modern: Whether it is only in MCP's era without a handshake (True) or only before that (False).
-        at: Whether it is about a file, or a position in one.
-        params: What else it takes.
+        at: Whether it is about a file, or a position in one; `params` are what else it takes.
         more: Whether it takes params of the server's own besides.
         whole: The schema of its params, where these are one object that a server has sent before.
         replies: Whether it is a request, and no notification.
@@ -71,11 +68,9 @@ class MethodTable(msgspec.Struct, frozen=True, dict=True):
     """What is shipped about a protocol.
 
     Attributes:
-        source: Where that is from.
         requests: Its requests, those that are most used first.
         notifications: What a client may say without getting a reply.
         events: What a server may say unasked.
-        schemas: The schemas that others refer to.
         client: What this client is capable of.
         languages: What the endings of files say of their languages.
     """
@@ -150,9 +145,4 @@ def _params(method: ShippedMethod) -> Iterator[dict[str, Any]]:
     if method.at == "position":
         yield from ({**place, "required": True} for place in _PLACE)
     for param in method.params:
-        yield {
-            "name": param.name,
-            "schema": param.schema,
-            "required": param.required,
-            "x-completes": param.completes,
-        }
+        yield {"name": param.name, "schema": param.schema, "required": param.required, "x-completes": param.completes}

@@ -64,10 +64,8 @@ def dialect_factory(
     """What makes the dialect that a target's prefix names, `NAME` or `NAME+FRAMING`, for each connection.
 
     Where no dialect here has that name it is the one `given`; messages may be bodies of `http`. Servers are told of the
-    methods that the client's program `answers`, where the dialect `announces` them.
-
-    Raises:
-        UsageError: There is no such dialect, or it has no such framing or no options.
+    methods that the client's program `answers`, where the dialect `announces` them. A UsageError where there is no such
+    dialect, or it has no such framing or no options.
     """
     name, _, framing = spoken.partition("+")
     dialect: Any = load_dialect(name) if given is None else given

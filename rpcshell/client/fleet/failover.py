@@ -1,7 +1,7 @@
-"""The attempts at one call over a fleet: where it goes next, for how long, and when it goes no further. Sans-IO.
+"""The attempts at one call, which may run twice if it is `idempotent`.
 
-What surely did not run goes on to the next instance for nothing. What may have run goes on only if it is idempotent,
-once, and while the budget for that lasts; its first attempt then has half of the time that is left.
+Who makes them asks `choose` for an instance, gives it back by `release`, and says in between how it went. Errors about
+all instances name the `fleet`.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ class Failover:
         return usual if self._is_last() else min(usual, _PATIENCE)
 
     def failed(self, candidate: Candidate, error: Failure, *, whole: bool) -> None:
-        """Go on to another instance, or to the same if it is alone, as the attempt at this one was ended by an error.
-
-        It had the `whole` time that the call may take, or only a part.
+        """Go on to another instance, or to the same if it is alone, after an attempt with the `whole` time or a part.
 
         Raises:
             ConnectionFailed: No connection to this one could be made, and there is no other.
