@@ -292,11 +292,10 @@ async def _dial_unix(target: UnixTarget, deadline: float, timeout: float) -> soc
                 await asyncio.sleep(_ROOM)
             else:
                 return sock
-    except OSError as error:
+    except BaseException as error:
         sock.close()
-        raise unix_failed(target, error, timeout) from error
-    except BaseException:
-        sock.close()
+        if isinstance(error, OSError):
+            raise unix_failed(target, error, timeout) from error
         raise
 
 

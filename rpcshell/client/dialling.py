@@ -255,9 +255,8 @@ def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:
                 continue
             sock.setblocking(True)
             return sock
-    except OSError as error:
+    except BaseException as error:
         sock.close()
-        raise unix_failed(target, error, timeout) from error
-    except BaseException:
-        sock.close()
+        if isinstance(error, OSError):
+            raise unix_failed(target, error, timeout) from error
         raise

@@ -36,12 +36,6 @@ _LONGEST_TEXT: Final = 500
 _LONGEST_TRACEBACK: Final = 64 * 1024
 
 
-def _restore(cls: type[ShellError], fields: dict[str, Any]) -> ShellError:
-    error = cls.__new__(cls, fields["message"])
-    error.__dict__.update(fields)
-    return error
-
-
 class ShellError(Exception):
     """Base of all errors of rpcshell.
 
@@ -63,7 +57,7 @@ class ShellError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way calls __init__ with `args` alone, which subclasses with more fields refuse.
-        return _restore, (type(self), self.__dict__)
+        return self.__class__.__new__, (self.__class__, self.message), self.__dict__
 
 
 class UsageError(ShellError):

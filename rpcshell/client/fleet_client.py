@@ -87,8 +87,6 @@ class FleetClient(Client):
                     failover.failed(candidate, error, whole=True)
             finally:
                 self._give_back(candidate, connection, failover)
-                if candidate.ejected:
-                    self._look_after()
         self._tell()
 
     def close(self) -> None:
@@ -179,8 +177,6 @@ class FleetClient(Client):
                         failover.failed(candidate, error, whole=until == deadline)
                 finally:
                     self._give_back(candidate, connection, failover)
-                    if candidate.ejected:
-                        self._look_after()
         except TimeoutError:
             who, may_have_run = failover.last, failover.may_have_run
             raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
@@ -239,6 +235,8 @@ class FleetClient(Client):
             connection.close()
         for spare in spares:
             spare.close()
+        if candidate.ejected:
+            self._look_after()
 
     def _watch(self, deadline: float | None) -> None:
         """Have the registry watched, and wait until it has told of instances."""

@@ -36,11 +36,10 @@ def _secure(sock: socket.socket, where: TlsTarget, timeout: float, tls: TlsFiles
         context = client_context(tls or TlsFiles(), where)
         sock.settimeout(timeout)
         return context.wrap_socket(sock, server_hostname=server_name(where))
-    except (OSError, ValueError) as error:
+    except BaseException as error:
         sock.close()
-        raise handshake_failed(where, error, timeout, partial(dial_tcp, where)) from error
-    except BaseException:
-        sock.close()
+        if isinstance(error, OSError | ValueError):
+            raise handshake_failed(where, error, timeout, partial(dial_tcp, where)) from error
         raise
 
 

@@ -137,9 +137,8 @@ def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
             raise TlsFailed(target, f"the key in {key} is not that of the certificate in {files.cert}") from error
         if files.key is None:
             hint = "--tls-key FILE names the key, where it is another file"
-            raise TlsFailed(
-                target, f"{files.cert} does not hold both a certificate and its key in PEM form", hint=hint
-            ) from error
+            half = f"{files.cert} does not hold both a certificate and its key in PEM form"
+            raise TlsFailed(target, half, hint=hint) from error
         raise TlsFailed(target, f"{files.cert} and {key} hold no certificate and key in PEM form") from error
     return context
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 
 from rpcshell import Envelope
-from rpcshell.client.dialects.message_template import STANDING
+from rpcshell.client.dialects.message_shapes import STANDING
 from rpcshell.shell.config_reference import DIALECTS
 from tests.rpcshell.activation import listening, running
 

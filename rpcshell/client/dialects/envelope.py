@@ -15,8 +15,7 @@ from msgspec import UNSET, Meta
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Message, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_number
-from rpcshell.client.dialects.message_shapes import UNSAID, EnvelopeTable, EventShape, NamesQuestion, ReplyShape
-from rpcshell.client.dialects.message_template import (
+from rpcshell.client.dialects.message_shapes import (
     BY_NAME,
     BY_POSITION,
     ID,
@@ -25,7 +24,12 @@ from rpcshell.client.dialects.message_template import (
     PARAMS,
     SPREAD,
     STANDING,
+    UNSAID,
+    EnvelopeTable,
+    EventShape,
     Json,
+    NamesQuestion,
+    ReplyShape,
     at_path,
     filled,
     needs_params,
