@@ -48,7 +48,6 @@ CONNECT_TIMEOUT: Final = 10.0
 DETECTION_CONNECT_TIMEOUT: Final = 3.0
 """The same, for the first one to a server of which it is not known what it speaks."""
 
-
 _CLIENTS: Final[WeakSet[AnyClient]] = WeakSet()
 """Those of this process: a hook for fork(2) cannot be taken back, so that there is one for all of them."""
 

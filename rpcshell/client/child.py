@@ -263,6 +263,5 @@ def _not_started(target: ChildTarget, error: OSError | ValueError) -> Connection
             return ConnectionFailed(target, f"there is no program {program}", hint="is it installed, and on the PATH?")
         case PermissionError():
             return ConnectionFailed(target, f"{program} may not be run", hint="it has to be executable")
-        case OSError():
-            return ConnectionFailed(target, f"{program} cannot be run: {error.strerror}")
-    return ConnectionFailed(target, f"{program} cannot be run: {error}")
+    why = error.strerror if isinstance(error, OSError) else error
+    return ConnectionFailed(target, f"{program} cannot be run: {why}")

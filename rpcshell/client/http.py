@@ -44,14 +44,6 @@ _AT_ONCE: Final = 16
 _HEARD: Final = 2.0
 """Seconds that a server has to say that it has heard what needs no reply, before it is sent more."""
 
-_CLIENT_ERROR: Final = 4
-"""What the status of a response begins with where the request is one that the server does not take."""
-
-_SERVER_ERROR: Final = 5
-"""And where the server, or a proxy before it, fails to answer."""
-
-_ACCEPT: Final = "application/json, text/event-stream"
-
 
 class HttpStream:
     """A URL with the methods of a non-blocking socket, for messages of which each is a line.
@@ -149,7 +141,7 @@ class HttpStream:
         try:
             streams = self._exchange("POST", message, place)
         except NoMessage as refusal:
-            if refusal.status // 100 != _CLIENT_ERROR or not (self._dialect.replies_apart and self._open_channel()):
+            if not (400 <= refusal.status < 500 and self._dialect.replies_apart and self._open_channel()):
                 raise
             self._post_apart(message)
             return
@@ -275,7 +267,7 @@ class HttpStream:
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request over a connection that is idle, or else a new one."""
         headers = {
-            "Accept": "text/event-stream" if method == "GET" else _ACCEPT,
+            "Accept": "text/event-stream" if method == "GET" else "application/json, text/event-stream",
             **dict(self._target.headers),
             **self._dialect.request_headers(body),
         }
@@ -343,8 +335,8 @@ class HttpStream:
             if not (isinstance(id, int) or id is EventPlace.ANY) or self._given_up.get(id):
                 return
             known = isinstance(id, int) and (self._understood or self._channel is not None)
-            if known and isinstance(error, NoMessage) and error.status // 100 == _SERVER_ERROR:
-                # The session goes on: only a status that the dialect knows ends it.
+            if known and isinstance(error, NoMessage) and 500 <= error.status < 600:
+                # The session goes on where a server fails, or a proxy: only a status that the dialect knows ends it.
                 with contextlib.suppress(OSError):
                     self._inside.sendall(error_message(error, id))
             else:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _INSPECTION: Final = 2.0
 """Seconds to look at a certificate that was refused."""
 
-
 _ALERTS: Final = {
     "CERTIFICATE_REQUIRED": "it wants a client certificate, and none was given",
     "HANDSHAKE_FAILURE": "it refused the handshake: it may want a client certificate, or ciphers that are not here",

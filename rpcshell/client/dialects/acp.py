@@ -111,15 +111,12 @@ class Acp(JsonRpc):
                     yield msgspec.structs.replace(said, form=_permission(as_mapping(params)))
                 case Reply() if said.id is not UNSET:
                     method, session = self._calls.pop(int(said.id), ("", None))
-                    if method in _BEGIN and said.fault is None:
-                        self._begun(as_text(as_mapping(said.result).get("sessionId")) or session)
+                    begun = as_text(as_mapping(said.result).get("sessionId")) or session
+                    if method in _BEGIN and said.fault is None and begun:
+                        self._sessions = [*(one for one in self._sessions if one != begun), begun]
                     yield said
                 case _:
                     yield said
-
-    def _begun(self, session: str | None) -> None:
-        if session:
-            self._sessions = [*(one for one in self._sessions if one != session), session]
 
     def cancel(self, number: int) -> bytes | None:
         """The notification for it, where it is a prompt; nothing else can be cancelled."""

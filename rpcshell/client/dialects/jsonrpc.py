@@ -170,7 +170,5 @@ class JsonRpc1(JsonRpc):
 
     def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
         """A reply to the server's request."""
-        failed = isinstance(outcome, Fault)
-        return self.encode(
-            {"result": None if failed else outcome, "error": outcome if failed else None, "id": request.id}
-        )
+        result, error = (None, outcome) if isinstance(outcome, Fault) else (outcome, None)
+        return self.encode({"result": result, "error": error, "id": request.id})

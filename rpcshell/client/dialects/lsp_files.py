@@ -47,7 +47,7 @@ class OpenFiles:
         if (known := self._files.get(uri)) is not None:
             yield from self._told_changed(known)
             return
-        path = _path_of(uri)
+        path = Path(unquote(urlsplit(uri).path))
         stamp, text = _read(path)
         self._files[uri] = _OpenFile(path, uri, stamp)
         language = self._languages.get(path.suffix[1:].lower(), path.suffix[1:].lower() or "plaintext")
@@ -94,10 +94,6 @@ class OpenFiles:
 def uri_of(file: str) -> str:
     """The URI of a file: of its path, or as it is."""
     return file if file.startswith("file:") else (Path.cwd() / Path(file).expanduser()).as_uri()
-
-
-def _path_of(uri: str) -> Path:
-    return Path(unquote(urlsplit(uri).path))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -29,7 +29,6 @@ PROBE: Final = "rpc.discover"
 PROBE_LIMIT: Final = 2.0
 """Seconds for a connection to an instance that was ejected, and for an answer to the probe."""
 
-
 _FIRST_EJECTION: Final = 0.5
 LONGEST_EJECTION: Final = 30.0
 """Seconds after which an ejected instance is looked at again at the latest, but for the jitter."""
