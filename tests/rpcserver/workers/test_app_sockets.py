@@ -40,7 +40,7 @@ def test_an_app_that_changes_what_sockets_are_is_served_as_any(
     if model == "async" and app == REPLACED:
         pytest.skip("the loop makes sockets itself")
     entered, leave = gates(tmp_path)
-    options = ("-m", model, "-w", "1", "--drain-grace", "0.2", *preload)
+    options = ("-m", model, "-w", "1", "--drain-timeout", "60", "--drain-grace", "15", *preload)
     with running(*options, app=app, env=QUIET, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call("echo", "x" * 1_000_000).result == "x" * 1_000_000
