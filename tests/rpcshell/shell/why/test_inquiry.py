@@ -125,9 +125,7 @@ def test_workers_that_idle_connections_hold(asked: Asked) -> None:
     asked.session.hang_up(wait=True)
     with idle_connections(asked.session.target, 3):
         text = asked.give_up("ping 2")
-    reason = (
-        r"both workers were held by idle connections, so the request waited [\d.]+ m?s in the listen queue and"
-    )
+    reason = r"both workers were held by idle connections, so the request waited [\d.]+ m?s in the listen queue and"
     assert re.match(reason, asked.reason(text))
     assert "place    in the listen queue" in text
     assert text.count("held by an idle connection") >= 2
