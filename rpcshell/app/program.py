@@ -166,11 +166,4 @@ def _run_prompt(options: Options) -> int:
     notes: list[str] = []
     settings = Settings(file=options.config.path)
     _apply_settings(options, settings, lambda error: notes.append(str(error)))
-    return run_repl(
-        _session(options, settings),
-        target=options.target,
-        spawn=options.spawn,
-        config=options.config,
-        notes=notes,
-        debug=options.debug,
-    )
+    return run_repl(_session(options, settings), options, notes=notes)

@@ -19,7 +19,6 @@ from rpcshell.line.reply_values import ReplyValues
 from rpcshell.prompt.context import LineContext
 from rpcshell.prompt.programs import keys_kept
 from rpcshell.prompt.session import Prompt
-from rpcshell.shell.config import Config
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
 from rpcshell.shell.session import Leave
@@ -28,11 +27,11 @@ from rpcshell.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from rpcshell.client.target import Target
+    from rpcshell.app.options import Options
     from rpcshell.line.catalog import Catalog
     from rpcshell.prompt.screen import Screen
-    from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.call import Call
+    from rpcshell.shell.config import Config
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.unasked import Unasked
@@ -56,28 +55,22 @@ class Terminated(BaseException):
 
 
 def run_repl(
-    session: Session,
-    *,
-    target: Target | str | None = None,
-    spawn: SpawnOptions | None = None,
-    config: Config = Config(),  # noqa: B008 - it is immutable
-    notes: Sequence[str] = (),
-    make_prompt: Callable[..., Prompt] = Prompt,
-    debug: bool = False,
+    session: Session, options: Options, *, notes: Sequence[str] = (), make_prompt: Callable[..., Prompt] = Prompt
 ) -> int:
     """Run the shell at a terminal until it is left.
 
     The session has no target at first, and is closed at the end. The exit code is 0, or 128 and the number of the
-    signal that ended the shell. With `debug` an unexpected error comes with its traceback.
+    signal that ended the shell.
     """
-    shell, prompt = _put_together(session, config, make_prompt)
+    debug = options.debug
+    shell, prompt = _put_together(session, options.config, make_prompt)
     screen = prompt.screen
     for note in notes:
         screen.note(note)
     try:
         with keys_kept(), _endings_raised(prompt), threads_told(lambda error: _note(screen, error), debug=debug):
             try:
-                _begin(session, shell, screen, target, spawn, debug=debug)
+                _begin(session, shell, screen, options)
                 _loop(shell, prompt, debug=debug)
             finally:
                 shell().close()
@@ -201,29 +194,21 @@ def _note(screen: Screen, error: Unexpected) -> None:
         screen.note(line)
 
 
-def _begin(
-    session: Session,
-    shell: Callable[[], Shell],
-    screen: Screen,
-    target: Target | str | None,
-    spawn: SpawnOptions | None,
-    *,
-    debug: bool,
-) -> None:
+def _begin(session: Session, shell: Callable[[], Shell], screen: Screen, options: Options) -> None:
     """Say what to type first, and get to the server that was asked for; without it the prompt comes all the same."""
     about = f"rpcshell {__version__}"
-    if target is None and spawn is None:
+    if options.target is None and options.spawn is None:
         screen.note(f"{about} · :spawn 10 starts a server, :connect HOST:PORT joins one, :help")
         return
     screen.note(f"{about} · Tab completes, :methods lists, :help says more")
     try:
-        with foreseen(debug=debug):
-            if spawn is not None:
+        with foreseen(debug=options.debug):
+            if options.spawn is not None:
                 from rpcshell.shell.own_server import start_server
 
-                start_server(session, screen, spawn)
-            elif target is not None:
-                connect(session, shell, target)
+                start_server(session, screen, options.spawn)
+            elif options.target is not None:
+                connect(session, shell, options.target)
     except ShellError as error:
         screen.error(error)
 

@@ -60,11 +60,7 @@ class Diverted(Output):
 
 
 def check_sink(sink: Sink) -> None:
-    """Refuse what plainly cannot be written, before anything is called for it.
-
-    Raises:
-        UsageError: The path is a folder, or is in none.
-    """
+    """Refuse a path that plainly cannot be written, by a `UsageError`, before anything is called for it."""
     if not isinstance(sink, Redirect):
         return
     path = user_path(sink.path)

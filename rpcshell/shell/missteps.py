@@ -5,7 +5,7 @@ Only lines that go wrong need this.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rpcshell.client.errors import CallError, ShellError, SyntaxProblem, UsageError
 from rpcshell.line.advice import advice, can_be_made
@@ -30,37 +30,23 @@ __all__ = ["Missteps"]
 _LONGEST_SIGNATURE: Final = 200
 
 
-class Missteps:
-    """Tells what lines were meant as.
+class Missteps(NamedTuple):
+    """Tells what lines were meant as, by the methods that the target has told, the secrets, and the commands."""
 
-    Args:
-        session: The target.
-        find: The method of a name, as far as the target has told.
-        known: What tells the secrets in a line.
-        commands: Loads the commands.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        find: Callable[[str], Method | None],
-        known: Known,
-        commands: Callable[[], CommandRegistry],
-    ) -> None:
-        self._session = session
-        self._find = find
-        self._known = known
-        self._commands = commands
+    session: Session
+    find: Callable[[str], Method | None]
+    known: Known
+    commands: Callable[[], CommandRegistry]
 
     def refuse_masked(self, text: str) -> None:
         """Refuse a line as the history keeps it, which would send asterisks for a secret."""
-        if places := masked_places(text, self._known):
+        if places := masked_places(text, self.known):
             message = f"a secret was left out here when the line was kept: type it in the place of {MASKED}"
             raise SyntaxProblem(message, line=text, column=places[0], expected="the secret")
 
     def refuse_foreign_call(self, text: str, method: str) -> None:
         """Refuse a call that is written as in other languages, `add(1, 2)`, where it is plain what it would be here."""
-        if self._find(method) is None and (hint := self._did_you_mean(text)):
+        if self.find(method) is None and (hint := self._did_you_mean(text)):
             raise UsageError("a call has no parentheses", hint=hint)
 
     def syntax_problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
@@ -74,7 +60,7 @@ class Missteps:
         if line.blocking is not None:
             advised = self._did_you_mean(line.text) or self._signature(line)
             method = getattr(line.body, "method", "")
-            if advised is None and self._find(method) is None:
+            if advised is None and self.find(method) is None:
                 advised = self._command_without_colon(method, line.text)
             error.hint = advised or error.hint
         return error
@@ -93,7 +79,7 @@ class Missteps:
         The error of a method that is not there leads on to no list where the server has none. Where instances of a
         fleet offer different things, what one refuses that another has told of is no mistake.
         """
-        session = self._session
+        session = self.session
         if session.plain and error.code == ErrorCode.METHOD_NOT_FOUND:
             return "the server does not say what it offers"
         if session.fleet is not None and session.fleet.differ and self._may_be_offered(call, error):
@@ -102,41 +88,41 @@ class Missteps:
             near = self._near_methods(call.method, error.message)
             return near or self._command_without_colon(call.method, call.line)
         if isinstance(call.params, str | int | float | dict | list):
-            method = self._find(call.method)
+            method = self.find(call.method)
             if method is not None and not method.whole and not can_be_made(call.line, method):
                 return self._did_you_mean(call.line)
         return None
 
     def _near_methods(self, method: str, said: str) -> str | None:
         """The question whether a method with a name that is like it was meant, where the server has not asked that."""
-        catalog = self._session.catalog
+        catalog = self.session.catalog
         near = catalog.index.near(method)[:2] if catalog.methods and method not in catalog.methods else []
         said = said.replace(method, "")
         return f"did you mean {' or '.join(near)}?" if near and not any(name in said for name in near) else None
 
     def _may_be_offered(self, call: Call, error: CallError) -> bool:
         """Whether another instance than the one that refused a call may take it."""
-        method = self._find(call.method)
+        method = self.find(call.method)
         if error.code == ErrorCode.METHOD_NOT_FOUND:
             return method is not None or not (isinstance(error.data, dict) and error.data.get("suggestions"))
         return error.code == ErrorCode.INVALID_PARAMS and method is not None and can_be_made(call.line, method)
 
     def _command_without_colon(self, word: str, text: str) -> str | None:
-        return command_without_colon(word, text, self._known, self._commands)
+        return command_without_colon(word, text, self.known, self.commands)
 
     def _signature(self, line: Line) -> str | None:
         """How a method is called, where its params by name are no JSON and no pairs."""
         body = line.body
         if not isinstance(body, CallLine) or not isinstance(body.params, WordNode):
             return None
-        method = self._find(body.method)
+        method = self.find(body.method)
         return None if method is None or method.whole else f"call it as {brief(method.signature, _LONGEST_SIGNATURE)}"
 
     def _did_you_mean(self, text: str) -> str | None:
         try:
-            found = advice(text, self._find)
+            found = advice(text, self.find)
         except ShellError:
             # The target is asked for its methods, and cannot say.
             found = []
-        lines = [f"`{mask_message(mask_line(one, self._known), text)}`" for one in found[:2]]
+        lines = [f"`{mask_message(mask_line(one, self.known), text)}`" for one in found[:2]]
         return f"did you mean {' or '.join(lines)}?" if lines else None

@@ -60,11 +60,7 @@ class CommandStopped(ShellError):
 
 
 def deliver(sink: Sink, pieces: Iterable[str] | None, output: Output, *, interactive: bool) -> None:
-    """Send a result, or nothing, as `send` does, and tell a person what came of it.
-
-    Raises:
-        ShellError: As `send`; at a prompt the command has said itself why it ended as it did.
-    """
+    """Send a result, or nothing, as `send` does, and tell a person what came of it."""
     try:
         # A pager, for one, has the terminal to itself.
         with output.hold():

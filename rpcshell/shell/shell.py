@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import sys
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.errors import ShellError, SyntaxProblem, UsageError
@@ -138,9 +139,7 @@ class Shell:
     @property
     def width(self) -> int | None:
         """Columns of the screen, or None where a script's output has no end on the right."""
-        if not self.interactive:
-            return None
-        return columns_of_terminal()
+        return columns_of_terminal() if self.interactive else None
 
     def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
         """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.
@@ -204,11 +203,7 @@ class Shell:
         return line.body.method, self._params(line, line.body)
 
     def prepare(self, target: Destination) -> None:
-        """Run the lines of a target, whose results are not shown.
-
-        Raises:
-            ShellError: What one of the lines raised.
-        """
+        """Run the lines of a target, whose results are not shown."""
         quiet = self.derived(output=Diverted(self.output, self.settings, indented=False))
         for number, line in enumerate(target.config.init, 1):
             try:
@@ -231,9 +226,7 @@ class Shell:
 
         Where a target has not told what it offers, any name may be a method.
         """
-        if name in self.aliases or self.session.method(name) is not None:
-            return True
-        return not self.session.catalog.methods
+        return name in self.aliases or self.session.method(name) is not None or not self.session.catalog.methods
 
     def close(self) -> None:
         """End what goes on in the background; the session is its owner's to close."""
@@ -302,9 +295,8 @@ class Shell:
             self.output.value(name, value)
 
     def _send_values(self, sink: Sink, values: Sequence[Any]) -> None:
-        self._send(
-            sink, (text for value in values for text in plain_text(value, self.settings, indented=self.interactive))
-        )
+        texts = (plain_text(value, self.settings, indented=self.interactive) for value in values)
+        self._send(sink, chain.from_iterable(texts))
 
     def _send(self, sink: Sink, pieces: Iterable[str] | None) -> None:
         """Give a result to a file or a shell command, or have the command run without one."""

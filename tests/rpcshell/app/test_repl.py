@@ -17,6 +17,7 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
+from rpcshell.app.options import Options
 from rpcshell.app.repl import _follower, run_repl
 from rpcshell.client.target import UnixTarget
 from rpcshell.line.catalog import Catalog
@@ -39,7 +40,7 @@ class Run:
 
     def __call__(self, keys: str, **options: object) -> int:
         self.pipe.send_text(keys)
-        return run_repl(self.session, make_prompt=self._prompt, **options)  # type: ignore[arg-type]
+        return run_repl(self.session, Options(**options), make_prompt=self._prompt)  # type: ignore[arg-type]
 
     def _prompt(self, *args: Any, **options: Any) -> Prompt:
         output = PlainTextOutput(self._stream)
