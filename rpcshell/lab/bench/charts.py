@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rpcshell.lab.bench.chart import Axis, Band, Curve, Rule, even_axis, log_axis, named_axis, xy
 from rpcshell.lab.bench.rounds import thinned, whole_intervals
+from rpcshell.lab.bench.svg_chart import Axis, Band, Curve, Rule, even_axis, log_axis, named_axis, xy
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, in_seconds, latency, per_second, round_latency, round_rate, share
 from rpcshell.view.width import cut

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.findings import BenchFinding, findings
-from rpcshell.lab.bench.runs import RunMemory, run_of
+from rpcshell.lab.bench.run_memory import RunMemory, run_of
 from rpcshell.view.units import ago, count_of, latency, per_second, share
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
-    from rpcshell.lab.bench.runs import Run
+    from rpcshell.lab.bench.run_memory import RememberedRun
 
 __all__ = ["against_last", "ahead", "noise", "paired_noise"]
 
@@ -173,7 +173,7 @@ def against_last(measurement: Measurement, memory: RunMemory) -> str | None:
     return _against(run, earlier) if earlier and run.calls else None
 
 
-def _against(run: Run, earlier: Sequence[Run]) -> str:
+def _against(run: RememberedRun, earlier: Sequence[RememberedRun]) -> str:
     last = earlier[-1]
     when = ago(run.began - last.began)
     if abs(run.failed - last.failed) > _FAILED_APART:

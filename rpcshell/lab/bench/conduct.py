@@ -24,7 +24,7 @@ from rpcshell.lab.bench.measurement import Measurement, Plan, as_json
 from rpcshell.lab.bench.progress import DrawnProgress, progress_line
 from rpcshell.lab.bench.rounds import contestants_of
 from rpcshell.lab.bench.run import run_plan
-from rpcshell.lab.bench.runs import RunMemory
+from rpcshell.lab.bench.run_memory import RunMemory
 from rpcshell.lab.bench.server_use import ServerMeter
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import is_on_this_machine
@@ -83,7 +83,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     try:
         # What serves one connection at a time would serve this one.
         shell.session.hang_up()
-        measured = _Runs(shell, plan, options).measure()
+        measured = _Conductor(shell, plan, options).measure()
     except KeyboardInterrupt:
         raise Cancelled("cancelled: nothing was measured") from None
     _show(shell, measured, options)
@@ -126,7 +126,7 @@ def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
         )
 
 
-class _Runs:
+class _Conductor:
     def __init__(self, shell: Shell, plan: Plan, options: BenchOptions) -> None:
         self._shell = shell
         self._plan = plan

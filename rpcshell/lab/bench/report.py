@@ -9,7 +9,6 @@ import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.chart import even_marks, log_marks
 from rpcshell.lab.bench.compare import ahead
 from rpcshell.lab.bench.findings import (
     call_text,
@@ -22,6 +21,7 @@ from rpcshell.lab.bench.findings import (
     target_text,
 )
 from rpcshell.lab.bench.rounds import contestants_of, whole_intervals
+from rpcshell.lab.bench.svg_chart import even_marks, log_marks
 from rpcshell.view.bars import bar
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram

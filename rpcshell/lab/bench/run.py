@@ -54,7 +54,7 @@ def run_plan(
     target = Target.parse(plan.target, dialects)
     with LoadProcesses(_tasks(plan, target, unsaid, dialects)) as processes:
         processes.connect(target)
-        return _Run(plan, processes, on_progress).finish()
+        return _Collector(plan, processes, on_progress).finish()
 
 
 def _tasks(plan: Plan, target: Target, unsaid: Mapping[str, Any], dialects: Mapping[str, DialectFactory]) -> list[Task]:
@@ -96,7 +96,7 @@ def _part(whole: int, parts: int, number: int) -> int:
     return whole // parts + (number < whole % parts)
 
 
-class _Run:
+class _Collector:
     """Puts together what the processes report."""
 
     def __init__(self, plan: Plan, processes: LoadProcesses, on_progress: Callable[[RunProgress], None]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rpcshell.lab.bench.compare import against_last, noise, paired_noise
 from rpcshell.lab.bench.measurement import Measurement
-from rpcshell.lab.bench.runs import RunMemory
+from rpcshell.lab.bench.run_memory import RunMemory
 from tests.rpcshell.lab.bench.measuring import measured
 
 

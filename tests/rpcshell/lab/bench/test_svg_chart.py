@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.lab.bench.chart import (
+from rpcshell.lab.bench.svg_chart import (
     Band,
     Curve,
     Rule,

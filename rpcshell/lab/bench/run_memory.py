@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Measurement
 
-__all__ = ["Run", "RunMemory", "run_of"]
+__all__ = ["RememberedRun", "RunMemory", "run_of"]
 
 _FILE: Final = "bench.json"
 _MOST_RUNS: Final = 200
@@ -32,7 +32,7 @@ _SHORTEST: Final = 1.0
 """Seconds below which a run that was interrupted says nothing."""
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class RememberedRun(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a run; times are in seconds."""
 
     key: str
@@ -48,7 +48,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Of parts of it."""
 
 
-def run_of(measurement: Measurement) -> Run:
+def run_of(measurement: Measurement) -> RememberedRun:
     """What is kept of a measurement."""
     plan, server = measurement.plan, measurement.server
     identity = [
@@ -60,7 +60,7 @@ def run_of(measurement: Measurement) -> Run:
         plan.plain,
         None if server is None else [server.model, server.workers],
     ]
-    return Run(
+    return RememberedRun(
         key=hashlib.blake2b(encode_value(identity), digest_size=12).hexdigest(),
         began=measurement.began,
         calls=measurement.calls,
@@ -78,7 +78,7 @@ class RunMemory:
     def __init__(self, folder: Callable[[], Path]) -> None:
         self._folder = folder
 
-    def earlier(self, key: str) -> list[Run]:
+    def earlier(self, key: str) -> list[RememberedRun]:
         """The runs of a call, the last one at the end."""
         return [run for run in self._read() if run.key == key]
 
@@ -88,14 +88,14 @@ class RunMemory:
             return
         self._write([*self._read(), run_of(measurement)][-_MOST_RUNS:])
 
-    def _read(self) -> list[Run]:
+    def _read(self) -> list[RememberedRun]:
         try:
             with (self._folder() / _FILE).open("rb") as file:
                 data = file.read(_MOST_BYTES + 1)
-            return msgspec.json.decode(data, type=list[Run]) if len(data) <= _MOST_BYTES else []
+            return msgspec.json.decode(data, type=list[RememberedRun]) if len(data) <= _MOST_BYTES else []
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return []
 
-    def _write(self, runs: list[Run]) -> None:
+    def _write(self, runs: list[RememberedRun]) -> None:
         with contextlib.suppress(OSError):
             replace_file(self._folder() / _FILE, msgspec.json.encode(runs))
