@@ -49,14 +49,18 @@ class LoadProcess:
         # What it complains of must not be drawn over the prompt.
         self._complaints = _temporary_file()
         # A session of its own: Ctrl-C is for the shell, which asks for what there is by then.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rpcshell.lab.load.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            start_new_session=True,
-            bufsize=0,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "rpcshell.lab.load.process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            self._complaints.close()
+            raise ShellError(f"a load process cannot be started: {error.strerror}") from error
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("both streams are pipes")
         self._input = self._process.stdin
@@ -130,10 +134,8 @@ class LoadProcesses:
                 process = LoadProcess(task)
                 self.all.append(process)
                 self._selector.register(process, selectors.EVENT_READ)
-        except BaseException as error:
+        except BaseException:
             self.__exit__()
-            if isinstance(error, OSError):
-                raise ShellError(f"a load process cannot be started: {error.strerror}") from error
             raise
         return self
 
