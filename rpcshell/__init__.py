@@ -17,6 +17,7 @@ from rpcshell.version import __version__
 
 if TYPE_CHECKING:
     from rpcshell.client.async_client import AsyncClient
+    from rpcshell.client.async_opening import connect_async
     from rpcshell.client.client import Client
     from rpcshell.client.detecting import detect
     from rpcshell.client.dialects.envelope import Envelope
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from rpcshell.client.fleet.instances import FleetEvent, InstanceState
-    from rpcshell.client.opening import connect, connect_async
+    from rpcshell.client.opening import connect
     from rpcshell.client.target import (
         ChildTarget,
         DnsTarget,
@@ -90,7 +91,7 @@ __all__ = [
 
 _MODULES = {
     "AsyncClient": "async_client",
-    "connect_async": "opening",
+    "connect_async": "async_opening",
     "Client": "client",
     "connect": "opening",
     "Envelope": "dialects.envelope",

@@ -27,7 +27,7 @@ DRAWING = ("rpcshell.prompt.", "rpcshell.lab.top.screen")
 OPTIONAL = {
     "prometheus_client": {"rpcserver.ops.exposition"},
     "pytest": {PLUGIN},
-    "dns": {"rpcshell.client.fleet.dns_source"},
+    "dns": {"rpcshell.client.fleet.srv_source"},
     "kazoo": {"rpcserver.ops.registry_session", "rpcshell.client.fleet.serverset_source"},
     "watchfiles": {"rpcserver.ops.watch"},
 }

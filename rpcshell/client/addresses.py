@@ -9,9 +9,12 @@ import re
 import socket
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 FORMS: Final = (
     "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one; "
@@ -75,10 +78,8 @@ def command_words(command: str, text: str) -> tuple[str, ...]:
 
 def checked_url(text: str) -> str:
     """A URL of a server without a user and a password, with its scheme, as it is."""
-    from urllib.parse import urlsplit
-
     try:
-        parts = urlsplit(text)
+        parts = url_parts(text)
         port = parts.port
     except ValueError as error:
         raise UsageError(f"{text!r} is no URL: {error}") from error
@@ -142,3 +143,11 @@ def _port(digits: str, text: str) -> int:
     if not 1 <= port <= _LAST_PORT:
         raise UsageError(f"port {port} is out of range in target {text!r}", hint=f"ports go from 1 to {_LAST_PORT}")
     return port
+
+
+def url_parts(url: str) -> SplitResult:
+    """The parts of a URL; a ValueError where it is none."""
+    # Few targets are URLs.
+    from urllib.parse import urlsplit
+
+    return urlsplit(url)

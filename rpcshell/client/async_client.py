@@ -48,16 +48,15 @@ class AsyncClient(AnyClient):
     _loop: asyncio.AbstractEventLoop
 
     def __init__(self, target: Target, *, parallel: int = 1, **options: Unpack[ClientOptions]) -> None:
-        import asyncio
+        from rpcshell.client.async_connection import AsyncConnection, LoopLocks
 
         super().__init__(target, **options)
         if parallel < 1:
             raise UsageError(f"at least one call has to be under way at once, not {parallel}")
-        self._running_loop = asyncio.get_running_loop
         # Calls that share a connection take turns where none may be sent before the one before it is answered.
         self._parallel = parallel if self._pipelined or self.one_call else 1
-        self._semaphore = asyncio.Semaphore(self._parallel)
-        self._connecting = asyncio.Lock()
+        self._locks = LoopLocks(self._parallel)
+        self._open_connection = AsyncConnection.open
         self._listening: AsyncListeningConnection | None = None
         self._for_one_call: set[AsyncListeningConnection] = set()
         self._hearing_of: AsyncHearing | None = None
@@ -88,7 +87,7 @@ class AsyncClient(AnyClient):
         if self.listens:
             await self._listen(None, for_call=False)
             return
-        async with self._semaphore:
+        async with self._locks.semaphore:
             self._idle.append(await self._ready(None))
 
     async def close(self) -> None:
@@ -152,14 +151,12 @@ class AsyncClient(AnyClient):
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
-        semaphore = self._semaphore
+        semaphore = self._locks.semaphore
         sent = False
         attempts: Attempts | None = None
         try:
             if semaphore.locked():
-                import asyncio
-
-                async with asyncio.timeout_at(deadline):
+                async with self._locks.timeout_at(deadline):
                     await semaphore.acquire()
             else:
                 await semaphore.acquire()
@@ -204,7 +201,7 @@ class AsyncClient(AnyClient):
 
     def _enter(self) -> asyncio.AbstractEventLoop:
         """The running loop, which is this client's, or becomes that; a UsageError where it has another."""
-        loop = self._running_loop()
+        loop = self._locks.running_loop()
         # `setdefault` is atomic: of two threads that come at once, one is the first.
         if (owner := self.__dict__.setdefault("_loop", loop)) is not loop:
             if not owner.is_closed():
@@ -214,14 +211,11 @@ class AsyncClient(AnyClient):
         return loop
 
     def _after_fork(self) -> None:
-        import asyncio
-
         for connection in self._open:
             connection.abandon()
         self._open.clear()
         self._idle.clear()
-        self._semaphore = asyncio.Semaphore(self._parallel)
-        self._connecting = asyncio.Lock()
+        self._locks = self._locks.anew()
         listening, self._listening = self._listening, None
         for taken in (*self._for_one_call, *([] if listening is None else [listening])):
             taken.abandon()
@@ -289,12 +283,12 @@ class AsyncClient(AnyClient):
         """
         from rpcshell.client.async_listening import AsyncListeningConnection
 
-        async with self._connecting:
+        async with self._locks.connecting:
             if self._listening is not None and not self._listening.usable():
                 former, self._listening = self._listening, None
                 await former.close()
             if self._listening is None:
-                limit = self._dialling_limit(deadline, self._running_loop().time())
+                limit = self._dialling_limit(deadline, self._locks.running_loop().time())
                 self._listening = await AsyncListeningConnection.open(
                     self.target, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
                 )
@@ -314,9 +308,8 @@ class AsyncClient(AnyClient):
             raise self._deaf()
         if self._hearing_of is None:
             from rpcshell.client.async_listening import AsyncHearing
-            from rpcshell.client.hearing import Handlers
 
-            self._hearing_of = AsyncHearing(Handlers(methods=self._answers))
+            self._hearing_of = AsyncHearing.answering(self._answers)
         return self._hearing_of
 
     async def _ready(self, deadline: float | None) -> AsyncConnection:
@@ -331,12 +324,10 @@ class AsyncClient(AnyClient):
                     self._drop(connection)
             if usable:
                 return connection
-        return await self._dial(self.target, self._dialling_limit(deadline, self._running_loop().time()))
+        return await self._dial(self.target, self._dialling_limit(deadline, self._locks.running_loop().time()))
 
     async def _dial(self, instance: Target, timeout: float) -> AsyncConnection:
-        from rpcshell.client.async_connection import AsyncConnection
-
-        connection = await AsyncConnection.open(self._requester(instance), timeout=timeout, tls=self.tls)
+        connection = await self._open_connection(self._requester(instance), timeout=timeout, tls=self.tls)
         self._open.add(connection)
         # A TLS server may have refused this client by now, and its word would be lost with the first write.
         await connection.usable()

@@ -309,3 +309,19 @@ async def _adopt(sock: socket.socket, requester: Requester, context: ssl.SSLCont
         sock.close()
         raise
     return connection
+
+
+class LoopLocks:
+    """What the calls of one client wait for, on the loop that it belongs to: so many are under way, and one dials."""
+
+    running_loop = staticmethod(asyncio.get_running_loop)
+    timeout_at = staticmethod(asyncio.timeout_at)
+
+    def __init__(self, parallel: int) -> None:
+        self._parallel = parallel
+        self.semaphore = asyncio.Semaphore(parallel)
+        self.connecting = asyncio.Lock()
+
+    def anew(self) -> LoopLocks:
+        """The same for another loop."""
+        return LoopLocks(self._parallel)

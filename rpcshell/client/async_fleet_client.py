@@ -64,7 +64,7 @@ class AsyncFleetClient(AsyncClient):
         self._enter()
         failover = Failover(self._balancer, self._fleet, idempotent=False)
         connection: AsyncConnection | None = None
-        async with self._semaphore:
+        async with self._locks.semaphore:
             await self._watch(None)
             while connection is None:
                 candidate = await self._take(failover, None)
@@ -111,7 +111,7 @@ class AsyncFleetClient(AsyncClient):
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
-        balancer, semaphore = self._balancer, self._semaphore
+        balancer, semaphore = self._balancer, self._locks.semaphore
         failover = Failover(balancer, self._fleet, idempotent)
         try:
             if semaphore.locked():
@@ -181,7 +181,7 @@ class AsyncFleetClient(AsyncClient):
                     self._spares.took_from(candidate)
                 return connection
             raise Dropped("the server has closed it", not_run=True)
-        limit = failover.dialling_limit(self._dialling_limit(until, self._running_loop().time()))
+        limit = failover.dialling_limit(self._dialling_limit(until, self._locks.running_loop().time()))
         return await self._dial(candidate.target, limit)
 
     def _give_back(self, candidate: Candidate, connection: AsyncConnection | None) -> None:

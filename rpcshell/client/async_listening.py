@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnection, handshake_error
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Step, Steps
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.dialogue import Delivery, Heard
+    from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.transport import Transport
 
@@ -36,6 +37,11 @@ class AsyncHearing(AnyHearing):
         super().__init__(handlers)
         self._changed = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def answering(cls, answers: Mapping[str, RequestHandler]) -> Self:
+        """One that answers requests of the server by their methods."""
+        return cls(Handlers(methods=answers))
 
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""

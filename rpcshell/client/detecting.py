@@ -26,9 +26,8 @@ from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE,
 from rpcshell.client.dialects.registry import load_dialect
 from rpcshell.client.dialling import dial, hear_out
 from rpcshell.client.errors import ConnectionFailed, UsageError
-from rpcshell.client.opening import as_target
 from rpcshell.client.socket_owners import listening_program, tcp_listening_program
-from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget, as_target
 from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:

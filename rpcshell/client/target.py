@@ -20,6 +20,7 @@ from rpcshell.client.addresses import (
     refuse_user,
     service_name,
     socket_path,
+    url_parts,
 )
 from rpcshell.client.dialect_names import (
     KINDS,
@@ -198,9 +199,7 @@ class HttpTarget(Target, frozen=True):
     @property
     def address(self) -> TcpTarget | TlsTarget:
         """The address of the host."""
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(self.url)
+        parts = url_parts(self.url)
         kind, usual = (TlsTarget, 443) if parts.scheme == "https" else (TcpTarget, 80)
         return kind(parts.hostname or "", parts.port or usual)
 
@@ -376,3 +375,14 @@ def _list(place: str, text: str, dialects: Collection[str]) -> Target:
         found[target] = None
     targets = tuple(found)
     return targets[0] if len(targets) == 1 else ListTarget(targets)
+
+
+def as_target(target: str | tuple[str, int] | Target) -> Target:
+    """The target that a text, a (host, port) pair or a target names.
+
+    Raises:
+        UsageError: The text makes no sense.
+    """
+    if isinstance(target, str):
+        return Target.parse(target)
+    return TcpTarget(*target) if isinstance(target, tuple) else target

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rpcshell.client.errors import CallError, ShellError, SpawnFailed, SyntaxProblem, Unexpected
+from rpcshell.line.masking import blot_line, mask_value
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import Fragment, render_json
 from rpcshell.view.settings import Settings
+from rpcshell.view.table import render_table
 from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
 from rpcwire import ErrorCode, Meta, encode_value
@@ -59,8 +61,6 @@ def render_value(name: str, value: Any, width: int, settings: Settings) -> Itera
 
 def _after_name(value: Any, width: int, column: int, settings: Settings) -> Iterator[Fragment]:
     if settings.format == "table" and isinstance(value, dict | list) and value:
-        from rpcshell.view.table import render_table
-
         yield FOOTER, f" {count_of(len(value), 'row')}\n" if isinstance(value, list) else "\n"
         yield from render_table(value, width, max_rows=settings.max_rows)
         return
@@ -158,8 +158,6 @@ def _share(seconds: float, whole: float) -> str:
 
 def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]:
     """What the server added to an error and its message does not say: a place, near names, a traceback, the rest."""
-    from rpcshell.line.masking import mask_value
-
     data = mask_value(error.data)
     if not isinstance(data, dict):
         yield "", "\n"
@@ -193,8 +191,6 @@ def _said(value: object, message: str) -> bool:
 
 def _caret(error: SyntaxProblem, width: int) -> Iterator[Fragment]:
     """The part of the line around the problem, with a caret under its place."""
-    from rpcshell.line.masking import blot_line
-
     text = blot_line(error.line)
     start = text.rfind("\n", 0, error.column) + 1
     end = text.find("\n", error.column)

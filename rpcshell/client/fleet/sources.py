@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rpcshell.client.errors import UsageError
+from rpcshell.client.fleet.dns_source import AddressSource
 from rpcshell.client.fleet.instances import Listed
 from rpcshell.client.target import DnsTarget, FleetTarget, ListTarget, ServersetTarget, SrvTarget, TlsFiles
 
@@ -42,17 +43,21 @@ def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
             try:
                 from rpcshell.client.fleet.serverset_source import ServersetSource
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] != "kazoo":
-                    raise
-                hint = "pip install 'rpcshell[zookeeper]'"
-                raise UsageError("ZooKeeper is asked with kazoo, which is not installed", hint=hint) from None
+                raise _missing(error, "kazoo", "ZooKeeper is asked with kazoo", "zookeeper") from None
             return ServersetSource(target, tls)
         case SrvTarget():
-            from rpcshell.client.fleet.dns_source import SrvSource
-
+            try:
+                from rpcshell.client.fleet.srv_source import SrvSource
+            except ModuleNotFoundError as error:
+                raise _missing(error, "dns", "SRV records are looked up with dnspython", "dns") from None
             return SrvSource(target)
         case DnsTarget():
-            from rpcshell.client.fleet.dns_source import AddressSource
-
             return AddressSource(target)
     return None
+
+
+def _missing(error: ModuleNotFoundError, package: str, what: str, extra: str) -> Exception:
+    """What to tell of a package that is not installed; the error itself where it is about another one."""
+    if (error.name or "").partition(".")[0] != package:
+        return error
+    return UsageError(f"{what}, which is not installed", hint=f"pip install 'rpcshell[{extra}]'")

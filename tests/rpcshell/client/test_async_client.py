@@ -18,7 +18,7 @@ def test_importing_it_loads_no_event_loop() -> None:
     code = "import sys; from rpcshell import AsyncClient, connect_async; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     loaded = set(run.stdout.split())
-    assert {"rpcshell.client.async_client", "rpcshell.client.opening"} <= loaded
+    assert {"rpcshell.client.async_client", "rpcshell.client.async_opening"} <= loaded
     assert not loaded & {"asyncio", "ssl", "click", "prompt_toolkit"}
 
 

@@ -24,10 +24,11 @@ from rpcshell import (
     connect_async,
     detect,
 )
+from rpcshell.client.async_opening import async_client_of
 from rpcshell.client.dialling import dial
 from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.instances import Candidate
-from rpcshell.client.opening import async_client_of, client_of
+from rpcshell.client.opening import client_of
 from rpcshell.shell.session import Session
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.client.test_sharing import in_child

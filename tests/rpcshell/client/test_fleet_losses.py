@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rpcshell import AsyncClient, Client, ConnectionLost, ShellError, Target, connect, connect_async
-from rpcshell.client.opening import async_client_of
+from rpcshell.client.async_opening import async_client_of
 from rpcwire.worker_models import MODELS
 from tests.fleet import Fleet
 from tests.rpcserver.steering import steering
