@@ -32,7 +32,7 @@ def test_a_drill_is_completed_watched_and_ended_with_ctrl_c(terminal: Terminal) 
     terminal.wait_for(r"ms  connection \d is held by worker \d \(pid \d+\)")
     terminal.wait_for(r"ms  2 open, 1 waiting to be let in; a normal call has")
     terminal.send(CTRL_C)
-    terminal.wait_for(rf"stopped by Ctrl-C$[\s\S]*held, and let go before their time\.\n{re.escape(address)}> ")
+    terminal.wait_for(rf"stopped by Ctrl-C$[\s\S]*held, and let go before the time\.\n{re.escape(address)}> ")
     assert leave(terminal) == 0
 
 
