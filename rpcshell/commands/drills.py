@@ -57,7 +57,6 @@ _SIGNALS = _Signal(["KILL", "TERM", "QUIT", "ABRT", "SEGV", "INT", "STOP", "CONT
 
 
 def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-
     def decorate(handler: Callable[..., None]) -> Callable[..., None]:
         if harms:
             yes = click.option("-y", "--yes", is_flag=True, help="Do not ask, whoever started the server.")

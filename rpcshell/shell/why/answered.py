@@ -12,11 +12,9 @@ from rpcshell.view.units import count_of, duration
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpcshell.shell.why.evidence import Evidence
 
-__all__ = ["SLOWNESS", "is_main", "refused"]
+__all__ = ["is_main", "refused", "sent_again", "slow", "went_on"]
 
 _SLOW: Final = 0.05
 """Seconds from which an answered call is worth a word on what took so long."""
@@ -80,35 +78,6 @@ def is_main(evidence: Evidence, part: float) -> bool:
     return timing.total >= _SLOW and part >= _MAIN_SHARE * timing.total and evidence.call.failure == ""
 
 
-def slow_connect(evidence: Evidence) -> Diagnosis | None:
-    """Making the connection took most of the time."""
-    timing = evidence.timing
-    if not is_main(evidence, timing.connect):
-        return None
-    if evidence.child:
-        return Diagnosis(
-            f"starting the server took {duration(timing.connect)} of {duration(timing.total)}: "
-            f"it is a child of this shell, and had to be ready first.",
-            "a call while it runs does not pay for it",
-        )
-    return Diagnosis(
-        f"making the connection took {duration(timing.connect)} of {duration(timing.total)}: the lookup of the name, "
-        f"TCP, or TLS.",
-        "try the address instead of the name; a call on a connection that is there does not pay for it",
-    )
-
-
-def slow_start(evidence: Evidence) -> Diagnosis | None:
-    """The call waited for the shell."""
-    timing = evidence.timing
-    if not is_main(evidence, timing.before):
-        return None
-    return Diagnosis(
-        f"the shell was still asking the server what it offers, for {duration(timing.before)}.",
-        "that happens once for a connection; --plain leaves it out",
-    )
-
-
 def went_on(evidence: Evidence) -> Diagnosis | None:
     """An instance of a fleet did not answer, and another one did."""
     failed = evidence.call.trace.failed_attempts
@@ -142,51 +111,53 @@ def sent_again(evidence: Evidence) -> Diagnosis | None:
     )
 
 
-def slow_handler(evidence: Evidence) -> Diagnosis | None:
-    """The handler took most of the time."""
+def slow(evidence: Evidence) -> Diagnosis | None:
+    """A part of the call took most of its time."""
     timing = evidence.timing
-    if timing.service is None or not is_main(evidence, timing.service):
-        return None
-    who = "" if evidence.call.meta is None else f" in worker {evidence.call.meta.worker}"
-    took = f"{duration(timing.service)} of {duration(timing.total)}"
-    return Diagnosis(
-        f"the handler of {evidence.call.method} itself took {took}{who}.",
-        "the time is in its own code, or in what that waits for",
+    parts = {
+        "connect": timing.connect,
+        "before": timing.before,
+        "service": timing.service,
+        "queue": timing.queue,
+        "transfer": timing.transfer,
+        "after": timing.after,
+    }
+    main, part = next(
+        ((name, part) for name, part in parts.items() if part is not None and is_main(evidence, part)), ("", 0.0)
     )
-
-
-def slow_queue(evidence: Evidence) -> Diagnosis | None:
-    """Something before the handler took most of the time, and nobody saw what."""
-    timing = evidence.timing
-    if timing.queue is None or not is_main(evidence, timing.queue):
-        return None
-    return Diagnosis(
-        f"the request waited {duration(timing.queue)} of {duration(timing.total)} before a worker began it; the "
-        f"handler took {duration(timing.service or 0.0)}.",
-        ":workers shows who is busy, its queue how many wait; :scale adds workers",
-    )
-
-
-def slow_transfer(evidence: Evidence) -> Diagnosis | None:
-    """The reply took most of the time to arrive."""
-    timing = evidence.timing
-    size = evidence.call.trace.received_size
-    for part, what in ((timing.transfer, "to arrive"), (timing.after, "to read")):
-        if is_main(evidence, part):
+    took = f"{duration(part)} of {duration(timing.total)}"
+    match main:
+        case "connect" if evidence.child:
             return Diagnosis(
-                f"the reply of {size} bytes took {duration(part)} of {duration(timing.total)} {what}.",
+                f"starting the server took {took}: it is a child of this shell, and had to be ready first.",
+                "a call while it runs does not pay for it",
+            )
+        case "connect":
+            return Diagnosis(
+                f"making the connection took {took}: the lookup of the name, TCP, or TLS.",
+                "try the address instead of the name; a call on a connection that is there does not pay for it",
+            )
+        case "before":
+            return Diagnosis(
+                f"the shell was still asking the server what it offers, for {duration(part)}.",
+                "that happens once for a connection; --plain leaves it out",
+            )
+        case "service":
+            who = "" if evidence.call.meta is None else f" in worker {evidence.call.meta.worker}"
+            return Diagnosis(
+                f"the handler of {evidence.call.method} itself took {took}{who}.",
+                "the time is in its own code, or in what that waits for",
+            )
+        case "queue":
+            handler = duration(timing.service or 0.0)
+            return Diagnosis(
+                f"the request waited {took} before a worker began it; the handler took {handler}.",
+                ":workers shows who is busy, its queue how many wait; :scale adds workers",
+            )
+        case "transfer" | "after":
+            size = evidence.call.trace.received_size
+            return Diagnosis(
+                f"the reply of {size} bytes took {took} {'to arrive' if main == 'transfer' else 'to read'}.",
                 "ask for less of it at once" if size >= _LARGE else "the network, or the peer, is slow",
             )
     return None
-
-
-SLOWNESS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
-    went_on,
-    sent_again,
-    slow_connect,
-    slow_start,
-    slow_handler,
-    slow_queue,
-    slow_transfer,
-)
-"""The most specific first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.shell.why.answered import SLOWNESS, is_main, refused
+from rpcshell.shell.why.answered import is_main, refused, sent_again, slow, went_on
 from rpcshell.shell.why.evidence import Diagnosis, all_of, named
 from rpcshell.view.units import duration
 from rpcwire.worker_models import worker_model
@@ -373,7 +373,9 @@ RULES: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
     handler_running,
     behind_another,
     accepted_but_silent,
-    *SLOWNESS,
+    went_on,
+    sent_again,
+    slow,
     lost,
     foreign_silence,
     silence,
