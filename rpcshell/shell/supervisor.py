@@ -98,17 +98,9 @@ class Supervisor:
         return native
 
     def require_consent(self, what: str, *, given: bool, ask: Callable[[str], None] | None) -> None:
-        """Go on only where the server was spawned by this shell, or somebody says yes or has, with `--yes`.
+        """Go on only where the server was spawned by this shell, consent was given with `--yes`, or somebody says yes.
 
-        Args:
-            what: What is about to be done to it, in words that follow "this would".
-            given: Whether the consent was given already.
-            ask: Shows a question, where somebody is there to answer it.
-
-        Raises:
-            NotConnected: There is no server.
-            UsageError: The server is not this user's on this machine, or nobody can be asked.
-            Cancelled: The answer was no.
+        As `require_yes` has it; `path` may raise its errors before.
         """
         path = self.path()
         spawned = self._session.server
@@ -188,7 +180,7 @@ def _standing(target: Target, arbiter: int) -> UsageError:
 
 
 def require_yes(why: str, what: str, *, ask: Callable[[str], None] | None) -> None:
-    """Go on only where somebody says yes to what surprises; the arguments are those of `Supervisor.require_consent`.
+    """Go on only where somebody says yes to what surprises; that follows "this would", and `ask` shows the question.
 
     Raises:
         UsageError: Nobody can be asked.
