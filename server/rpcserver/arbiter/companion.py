@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 Tell = Callable[[str, bytes], None]
 """Sends the companion of a name a message, if it runs."""
 
+LONGEST_ANSWER: Final = 1 << 20
+"""Bytes that the arbiter can tell a companion at once, where the kernel allows for so much (socket(7), wmem_max)."""
+
 _MAX_MESSAGE: Final = 64 * 1024
 _AFTER_WORKERS: Final = 0.2
 _FIRST_DELAY: Final = 1.0
@@ -133,6 +136,8 @@ class Companions:
             self._try_again(companion, error)
             return
         ours.setblocking(False)
+        # The kernel's default has no room for what is to be told of a thousand methods.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_ANSWER)
 
         def be_companion() -> int:
             ours.close()

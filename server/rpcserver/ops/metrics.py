@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcserver.arbiter.companion import Duty
+from rpcserver.arbiter.companion import LONGEST_ANSWER, Duty
 from rpcserver.arbiter.status import NoSample, Sample, take_sample
 from rpcserver.system.errors import ServerError
 from rpcserver.system.sockets import open_listeners
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ASK: Final = b"sample"
-_MAX_SAMPLE: Final = 1 << 20
 _SCRAPE_SECONDS: Final = 3.0
 _ARBITERS_SHARE: Final = 2 / 3
 _BACKLOG: Final = 64
@@ -94,11 +93,11 @@ def _asking(end: socket.socket, patience: float) -> Callable[[], Sample]:
                 end.settimeout(0)
                 with contextlib.suppress(BlockingIOError):
                     # An answer that once came too late is no answer to this question.
-                    while end.recv(_MAX_SAMPLE):
+                    while end.recv(LONGEST_ANSWER):
                         pass
                 end.settimeout(patience)
                 end.send(_ASK)
-                return decoder.decode(end.recv(_MAX_SAMPLE))
+                return decoder.decode(end.recv(LONGEST_ANSWER))
             except (OSError, msgspec.DecodeError) as error:
                 raise NoSample from error
 

@@ -24,11 +24,12 @@ class Host(CompanionHost):
     def __init__(self, log: Path) -> None:
         self.kept, self.other = socket.socketpair()
         self.heard: list[bytes] = []
+        self.answers = {b"question": b"answer to question"}
         super().__init__(log, self.other)
 
     def hear(self, message: bytes) -> bytes | None:
         self.heard.append(message)
-        return b"answer to " + message if message.startswith(b"question") else None
+        return self.answers.get(message)
 
     def add(self, main: Callable[[socket.socket], int]) -> None:
         self.companions.add(Duty("probe", main, self.hear, [self.kept]))
@@ -59,6 +60,18 @@ def test_a_companion_asks_and_is_answered(host: Host) -> None:
     host.add(ask)
     host.run_until(lambda: len(host.heard) == 2)
     assert host.heard == [b"question", b"answer to question"]
+
+
+def test_an_answer_may_be_long_as_that_of_a_thousand_methods_is(host: Host) -> None:
+    def ask(end: socket.socket) -> int:
+        end.send(b"all")
+        end.send(b"%d" % len(end.recv(1 << 20)))
+        wait_for_ever()
+
+    host.answers[b"all"] = bytes(300_000)
+    host.add(ask)
+    host.run_until(lambda: len(host.heard) == 2)
+    assert host.heard == [b"all", b"300000"]
 
 
 def test_a_companion_holds_what_it_keeps_and_nothing_else_of_the_arbiter(host: Host) -> None:
