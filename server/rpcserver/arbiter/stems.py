@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.spawner import Spawner
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.loop import Reactor
-    from rpcserver.system.process import Closeable, Exit
+    from rpcserver.system.process import Closeable
     from rpcserver.system.scoreboard import Scoreboard
 
 logger = logging.getLogger(__name__)
@@ -358,7 +358,8 @@ class Stems:
         logger.log(logging.DEBUG if expected else logging.WARNING, "%s %s", stem, end)
         if stem is self._coming:
             self._coming = None
-            self._failed(stem.failure or _died_loading(end), announced=stem.announced)
+            died = WorkerFailed(f"the process that imports the app {end} before the app was loaded")
+            self._failed(stem.failure or died, announced=stem.announced)
         elif stem is self._former:
             self._former = None
         elif stem is self._current:
@@ -384,7 +385,3 @@ class Stems:
         self._early_deaths += 1
         self._mend_at = time.monotonic() + delay
         return delay
-
-
-def _died_loading(end: Exit) -> WorkerFailed:
-    return WorkerFailed(f"the process that imports the app {end} before the app was loaded")
