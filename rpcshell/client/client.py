@@ -187,7 +187,7 @@ class Client(AnyClient):
     ) -> Reply:
         """Call a method and return the whole reply, an error reply too.
 
-        It takes what `call` takes. With `meta` the server is asked who serves it, unless it is a plain one; `trace` is
+        It takes what `call` takes. With `meta` the server is asked who has served it, but no plain one; `trace` is
         told what happens.
 
         Raises:

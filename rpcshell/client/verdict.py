@@ -1,9 +1,4 @@
-"""What was found out.
-
-Attributes:
-    target: That which was asked with what it speaks, or None where that is not known.
-    program: Who listens there, where the system tells: a program and its process.
-"""
+"""What was found out of a server that nobody had named: what it speaks, or in words what it is instead."""
 
 from __future__ import annotations
 
@@ -44,8 +39,7 @@ class Finding(msgspec.Struct, frozen=True):
     """What was found out.
 
     Attributes:
-        asked: Where it was looked for.
-        target: The same with what it speaks, or None where that is not known.
+        target: That which was asked, with what it speaks, or None where that is not known.
         program: Who listens there, where the system tells: a program and its process.
     """
 

@@ -1,7 +1,7 @@
-"""The attempts at one call, which may run twice if it is `idempotent`.
+"""The attempts at one call over a fleet: where it goes next, for how long, and when it goes no further. Sans-IO.
 
-Who makes them asks `choose` for an instance, gives it back by `release`, and says in between how it went. Errors about
-all instances name the `fleet`.
+What surely did not run goes on to the next instance for nothing. What may have run goes on only if it is idempotent,
+once, and while the budget for that lasts; its first attempt then has half of the time that is left.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ _TOLD: Final = 4
 class Failover:
     """The attempts at one call, which may run twice if it is `idempotent`.
 
-    Who makes them asks `choose` for an instance, gives it back by `release`, and says in between how it went.
-
-    Errors about all instances name the `fleet`; `trace` is told of the attempts that fail.
+    Who makes them asks `choose` for an instance, gives it back by `release`, and says in between how it went. Errors
+    about all instances name the `fleet`.
     """
 
     # Most calls need nothing of this, so that it is set where something has failed.
