@@ -111,8 +111,9 @@ def _read_pairs(scan: Scan) -> ObjectNode:
             break
         members.append(member)
         end = scan.pos
-        if scan.char and not scan.char.isspace() and not at_sink(scan):
-            _not_apart(scan)
+        if (touching := _CHUNK.match(scan.text, end)) is not None and not at_sink(scan):
+            scan.problem("a blank parts two pairs", *touching.span(), "a blank")
+            scan.take(TokenKind.ERROR, touching.end())
         scan.skip_blank()
     return ObjectNode(start, end, tuple(members), closed=True)
 
@@ -190,15 +191,6 @@ def _read_word(scan: Scan, word: str) -> WordNode:
         scan.problem(message, start + sink.start(), start + sink.end(), "a blank", Severity.WARNING)
     scan.take(kind, end)
     return WordNode(start, end, word)
-
-
-def _not_apart(scan: Scan) -> None:
-    """Deal with text that touches the end of a value."""
-    start = scan.pos
-    chunk = _CHUNK.match(scan.text, start)
-    end = chunk.end() if chunk else start
-    scan.problem("a blank parts two pairs", start, end, "a blank")
-    scan.take(TokenKind.ERROR, end)
 
 
 def _read_text(scan: Scan) -> WordNode | None:

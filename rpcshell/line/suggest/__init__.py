@@ -14,7 +14,6 @@ from rpcshell.line.language import (
     Pipe,
     Redirect,
     TokenKind,
-    ValueLine,
     expand_alias,
     leading_word,
     parse,
@@ -106,8 +105,6 @@ class _Suggester:
                 yield from self._command_names("", cursor, cursor)
             case CommandLine() as command:
                 yield from self._command(line, command, cursor)
-            case ValueLine():
-                return
             case CallLine() as call if cursor <= call.end:
                 if cursor >= call.start:
                     typed = line.text[call.start : cursor].lstrip("\"'")
@@ -125,12 +122,11 @@ class _Suggester:
         yield from suggest_command_names(typed, start, end, self._around.commands)
 
     def _sink(self, line: Line, sink: Pipe | Redirect, cursor: int) -> Iterator[Suggestion]:
-        if isinstance(sink, Redirect) and cursor <= sink.end:
-            typed = line.text[sink.start : cursor]
-            yield from suggest_paths(typed, sink.start, sink.end, self._around.paths)
-        elif (isinstance(sink, Pipe) and cursor <= sink.end) and (
-            word := _LAST_WORD.search(line.text, sink.start, cursor)
-        ):
+        if cursor > sink.end:
+            return
+        if isinstance(sink, Redirect):
+            yield from suggest_paths(line.text[sink.start : cursor], sink.start, sink.end, self._around.paths)
+        elif word := _LAST_WORD.search(line.text, sink.start, cursor):
             yield from suggest_paths(word[0], word.start(), cursor, self._around.paths)
 
     def _command(self, line: Line, command: CommandLine, cursor: int) -> Iterator[Suggestion]:

@@ -188,8 +188,6 @@ class _Values:
                 yield from _matching(names, typed, start, end, "variable")
             case "alias":
                 yield from _matching(list(self._around.aliases.items()), typed, start, end, "alias")
-            case _:
-                return
 
     def _about(self, spec: OptionSpec | ArgumentSpec, choice: str) -> str:
         """What there is to say of a choice, which may be a kind of the command."""

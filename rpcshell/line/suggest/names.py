@@ -94,7 +94,7 @@ def list_paths(typed: str) -> Iterator[PathChoice]:
 
 
 def suggest_paths(
-    raw: str, start: int, end: int, listing: Callable[[str], Iterable[PathChoice]] = list_paths
+    raw: str, start: int, end: int, listing: Callable[[str], Iterable[PathChoice]]
 ) -> Iterator[Suggestion]:
     """Paths that begin with a word as it was typed, quotes included, to replace `start` to `end`."""
     for path in listing(as_typed(raw)):
