@@ -28,12 +28,8 @@ from rpcshell.line.schema import Schema, allowed_types
 _LONGEST = 2_000
 """Characters of the longest line that is looked at, and of one that is advised: nobody types a longer one."""
 
-_DEEPEST = 16
-"""Objects in one another that somebody may name with dots."""
-
-_MOST_RETYPED = 8
-"""Values of one call that are changed into texts or numbers."""
-
+_MOST_DOTTED_STEPS = 16
+_MOST_RETYPED_VALUES = 8
 _CALL = re.compile(r"""\s*(?P<method>[^\s()\[\]{}<>"',;=|]+)(?P<rest>.*)""", re.DOTALL)
 _PIECE = re.compile(
     r"""(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')
@@ -117,7 +113,7 @@ def _words(text: str) -> list[str] | None:
 
 def _retyped(text: str, method: Method) -> str:
     """A call whose values are as the schema has them, where a text was typed as a number or the other way around."""
-    for _ in range(_MOST_RETYPED):
+    for _ in range(_MOST_RETYPED_VALUES):
         params = _params(text, method)
         problem = None if params is None else next(_problems(params, method), None)
         value = None if problem is None else re.fullmatch(_SCALAR, text[problem.start : problem.end])
@@ -171,7 +167,7 @@ def _folded(named: dict[str, str], method: Method) -> Iterable[tuple[str, str]]:
             inside = inside.setdefault(step, {})
             if not isinstance(inside, dict):
                 return named.items()
-        if len(steps) > _DEEPEST or steps[-1] in inside:
+        if len(steps) > _MOST_DOTTED_STEPS or steps[-1] in inside:
             return named.items()
         inside[steps[-1]] = value
     return [(key, _object_text(value, method.params_schema, key, tree, method)) for key, value in tree.items()]

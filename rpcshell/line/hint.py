@@ -50,9 +50,7 @@ class Hint:
 
 NOTHING = Hint("")
 
-_ELSEWHERE = sys.maxsize
-"""A place of the cursor that is behind any line."""
-
+_BEHIND_ANY_LINE = sys.maxsize
 _CLOSING = frozenset("]}>\"'")
 _WORD = re.compile(r"(?![-+.\deE]+$)[^\s\"'{}\[\]<>$]+")
 """A value without quotes or brackets that is no number."""
@@ -88,7 +86,7 @@ def problems(line: Line, cursor: int | None, around: Surroundings) -> Iterator[P
     The arguments are those of `hint`, but for a cursor that is in another line: then nothing is added to this one.
     """
     typing = cursor is not None and cursor >= len(line.text.rstrip())
-    cursor = _ELSEWHERE if cursor is None else cursor
+    cursor = _BEHIND_ANY_LINE if cursor is None else cursor
     syntax = [_readable(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
     match line.body:
         case CommandLine() as command:

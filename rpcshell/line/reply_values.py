@@ -7,17 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-_MOST_VALUES: Final = 20
-"""Values that are remembered of a field."""
-
+_MOST_VALUES_OF_A_FIELD: Final = 20
 _MOST_FIELDS: Final = 1000
 _MOST_PARTS: Final = 2000
 """Parts of a reply that are looked at: what a large one has beyond them is no better than what it begins with."""
 
 _MOST_ITEMS: Final = 50
-_LONGEST: Final = 100
-"""Characters of the longest text that anybody would want completed."""
-
+_LONGEST_TEXT: Final = 100
 _SEPARATORS: Final = str.maketrans("", "", "_-. ")
 _WORD: Final = r"[A-Z]?[^\W_A-Z]+|[A-Z]+"
 _NAMING: Final = frozenset({"id", "uuid", "key", "name", "number", "code", "slug"})
@@ -46,7 +42,7 @@ class ReplyValues:
             key = (type(value), value)
             values.pop(key, None)
             values[key] = ReplyValue(value, method)
-            if len(values) > _MOST_VALUES:
+            if len(values) > _MOST_VALUES_OF_A_FIELD:
                 del values[next(iter(values))]
             self._fields[field] = values
         while len(self._fields) > _MOST_FIELDS:
@@ -96,7 +92,7 @@ def _values(result: Any, nouns: list[str]) -> Iterator[tuple[str, str | int | fl
 
 def _is_worth_it(part: Any) -> bool:
     if isinstance(part, str):
-        return 0 < len(part) <= _LONGEST and part.isprintable()
+        return 0 < len(part) <= _LONGEST_TEXT and part.isprintable()
     return isinstance(part, int | float) and not isinstance(part, bool) and abs(part) < 10**18
 
 

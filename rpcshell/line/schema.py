@@ -26,8 +26,6 @@ MAX_VALUES = 10_000
 
 _KEYS_A_STEP = 100
 _MOST_DISCRIMINATORS = 5
-"""Variants of variants of objects."""
-
 _TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 _ABOUT_ITEMS = frozenset(("items", "prefixItems"))
 _DIALECT = r"https?://json-schema\.org/(?:draft-0[3467]|draft/(?P<year>\d{4})-\d\d)/schema#?|\s*"

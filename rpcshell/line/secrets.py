@@ -90,8 +90,7 @@ _PLAIN: Final = re.compile(
 )
 """What is a secret by its looks, or was one: the user and password of an URL or of host:port, tokens, private keys."""
 
-_ELEMENT: Final = re.compile(r"<(?P<name>[\w.:-]{1,64})(?:\s[^<>]*)?>(?P<value>[^<>]+)</")
-"""An element of XML that holds nothing but text."""
+_XML_TEXT_ELEMENT: Final = re.compile(r"<(?P<name>[\w.:-]{1,64})(?:\s[^<>]*)?>(?P<value>[^<>]+)</")
 
 
 def underscored(key: str) -> str:
@@ -189,7 +188,7 @@ def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[t
     """Where the secrets are in text of another language, such as a shell command, an URL or a log; in order."""
     begin, end = start, len(text) if end is None else end
     spans = [found.span(found.lastgroup or 0) for found in _PLAIN.finditer(text, start, end)]
-    spans += [found.span("value") for found in _ELEMENT.finditer(text, start, end) if is_secret(found["name"])]
+    spans += [found.span("value") for found in _XML_TEXT_ELEMENT.finditer(text, start, end) if is_secret(found["name"])]
     spans += [(first, _value_end(text, first, begin, end)) for first in passwords_in_commands(text, start, end)]
     while found := _NAMED.search(text, start, end):
         marked = found["rest"] or found["mark"].strip() or found["dashes"]

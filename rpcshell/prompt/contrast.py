@@ -9,8 +9,6 @@ BLACK: Final[RGB] = (0, 0, 0)
 WHITE: Final[RGB] = (255, 255, 255)
 
 LEAST_CONTRAST: Final = 4.5
-"""What WCAG asks of text."""
-
 _STEPS: Final = (0, 95, 135, 175, 215, 255)
 _GREYS: Final = range(8, 248, 10)
 

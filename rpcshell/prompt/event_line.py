@@ -11,9 +11,7 @@ from rpcshell.shell.unasked import MOST_EVENTS, EventLog, HeardEvent
 from rpcshell.view.escape import visible
 from rpcshell.view.width import cells, cut
 
-_DRAW_EVERY: Final = 0.1
-"""Seconds between two drawings, however fast events come."""
-
+_SECONDS_BETWEEN_DRAWINGS: Final = 0.1
 _MOST_NAMES: Final = 50
 _LONGEST_NAME: Final = 40
 
@@ -68,7 +66,7 @@ class EventLine:
     def _draw_soon(self) -> None:
         loop = self._application.loop
         if loop is not None:
-            loop.call_later(_DRAW_EVERY, self._draw)
+            loop.call_later(_SECONDS_BETWEEN_DRAWINGS, self._draw)
 
     def _draw(self) -> None:
         self._pending = False

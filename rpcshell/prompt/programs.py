@@ -21,8 +21,7 @@ _NO_PAGERS: Final = {"", "cat"}
 _EDITOR_VARIABLES: Final = ("VISUAL", "EDITOR")
 _USUAL_EDITORS: Final = ("sensible-editor", "editor", "nano", "vi")
 _SUFFIX: Final = ".rpc"
-_LOCAL: Final = 3
-"""Where tcgetattr has the local modes."""
+_LFLAG: Final = 3
 
 
 class Pager(NamedTuple):
@@ -154,7 +153,7 @@ def keys_kept() -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError, termios.error):
             terminal = sys.stdin.fileno()
             modes = termios.tcgetattr(terminal)
-            modes[_LOCAL] &= ~(termios.ECHO | termios.ICANON)
+            modes[_LFLAG] &= ~(termios.ECHO | termios.ICANON)
             termios.tcsetattr(terminal, termios.TCSADRAIN, modes)
         yield
 

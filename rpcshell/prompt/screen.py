@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-_FLUSH_AFTER: Final = 1 << 14
-"""Characters after which a long text is sent on to the terminal."""
-
+_FLUSH_AFTER_CHARACTERS: Final = 1 << 14
 _MOST_NOTES: Final = 1000
 """Pieces of notes that wait, as they do while something else has the screen, before others are not taken."""
 
@@ -289,7 +287,7 @@ class Painter:
                     current = style
                 output.write(text)
                 written += len(text)
-                if written > _FLUSH_AFTER:
+                if written > _FLUSH_AFTER_CHARACTERS:
                     written = 0
                     output.flush()
         finally:

@@ -13,9 +13,7 @@ from rpcshell.view.guide_page import table_text
 _COLUMNS: Final = 72
 """Of tables, which are not filled anew: what a page has on a terminal of 80."""
 
-_TERM_AND_TEXT: Final = 2
-"""Columns of a table that is a list of terms."""
-
+_TERM_TABLE_COLUMNS: Final = 2
 _BULLET: Final = r"\(bu"
 _CONTROL: Final = re.compile(r"^(?=[.'])", re.MULTILINE)
 
@@ -81,7 +79,7 @@ def _blocks(markdown: str) -> Iterator[str]:
                 yield from (f".IP {_BULLET if mark == '-' else mark} 3", _styled(text))
             case Code(lines=lines):
                 yield from _as_it_is("\n".join(lines))
-            case Table(rows=rows) if len(rows[0]) == _TERM_AND_TEXT:
+            case Table(rows=rows) if len(rows[0]) == _TERM_TABLE_COLUMNS:
                 for term, text in rows[1:]:
                     yield from (".TP", _styled(term), _styled(text))
             case Table(rows=rows):

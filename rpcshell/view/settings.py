@@ -21,9 +21,7 @@ PLAIN_THEMES: Final = ("auto", "light", "dark")
 
 _ON: Final = {"on", "true", "yes", "1"}
 _OFF: Final = {"off", "false", "no", "0"}
-_FEW: Final = 8
-"""Choices that an error lists; of more it names the nearest."""
-
+_MOST_CHOICES_LISTED: Final = 8
 _LARGEST_INDENT: Final = 8
 _LONGEST_TIMEOUT: Final = 1_000_000
 """Seconds; more milliseconds than poll(2) takes would be too many."""
@@ -184,7 +182,7 @@ class Settings:
 def _choice(name: str, text: str, choices: Sequence[str]) -> str:
     if text in choices:
         return text
-    if len(choices) <= _FEW:
+    if len(choices) <= _MOST_CHOICES_LISTED:
         raise UsageError(f"{name} cannot be {text!r}", hint=f"it is {', '.join(choices[:-1])} or {choices[-1]}")
     near = _near(text, choices)
     raise UsageError(f"{name} cannot be {text!r}", hint=f"did you mean {near}?" if near else f":set {name} lists them")

@@ -31,9 +31,7 @@ Others = tuple[tuple[str, str | bool | None], ...]
 
 _MOST_SHOWN = 100
 _MOST_EXAMPLES = 200
-_LONGEST_VALUE = 1000
-"""Characters of a key or a value that is offered; nobody completes a longer one."""
-
+_LONGEST_OFFERED = 1000
 _FEW_LETTERS = 2
 _FEW_VARIABLES = 8
 _NOT_PLAIN = frozenset("\"'[]{}<>,$#|")
@@ -54,7 +52,7 @@ def _keys(place: KeyPlace, resolve: Resolver) -> Iterator[Suggestion]:
     quoted = place.typed[:1] in ('"', "'")
     typed = place.typed[1:] if quoted else place.typed
     offered = Properties(place.schema, resolve, place.present)
-    names = matching((name for name in offered if name not in place.others and len(name) <= _LONGEST_VALUE), typed)
+    names = matching((name for name in offered if name not in place.others and len(name) <= _LONGEST_OFFERED), typed)
     query = typed.lower()
     first = sum(name.lower().startswith(query) for name in names) or len(names)
     shown, left_out = _few(names[:first], names[first:])
@@ -101,7 +99,7 @@ def _key_meta(found: Property, resolve: Resolver) -> str:
     if not found.required and isinstance(default := schema.get("default"), str | int | float):
         parts.append(f"default {brief_json(default, LONGEST_NAME)}")
     parts += [found.description or first_line(schema.get("description")), limits_text(schema)]
-    return brief(" · ".join(part for part in parts if part), _LONGEST_VALUE)
+    return brief(" · ".join(part for part in parts if part), _LONGEST_OFFERED)
 
 
 def _beside(call: CallLine, place: ValuePlace) -> Others:
@@ -200,9 +198,9 @@ def _openers(place: ValuePlace, resolve: Resolver) -> Iterator[Suggestion]:
 def _literal(value: Any, mark: str, *, pair: bool) -> str | None:
     """A value as it is typed, or None where it is too long for that."""
     if not isinstance(value, str):
-        written = whole_json(value, _LONGEST_VALUE)
+        written = whole_json(value, _LONGEST_OFFERED)
         return None if written is None else escape(written)
-    if len(value) > _LONGEST_VALUE:
+    if len(value) > _LONGEST_OFFERED:
         return None
     if mark:
         return quote(value, mark)
