@@ -173,9 +173,8 @@ class _Member(ABC):
         try:
             stream = dial(self._target, max(self._until - time.monotonic(), 0.001), self._tls)
         except ConnectionFailed as error:
-            if not self._over:
-                self._tell("refused", f"found no connection: {error.reason}")
-            self.state = "gone"
+            self.state = "over"
+            self._leave("refused", f"found no connection: {error.reason}")
             return
         with self._lock:
             self._stream = stream
@@ -184,9 +183,7 @@ class _Member(ABC):
                 self.state = "waiting"
                 self.live(stream)
         except OSError as error:
-            if not self._over:
-                self._tell("dropped", f"was cut: {error.strerror or error}")
-                self.state = "gone"
+            self._leave("dropped", f"was cut: {error.strerror or error}")
         finally:
             with self._lock:
                 self._stream = None
@@ -207,6 +204,12 @@ class _Member(ABC):
     def live(self, stream: socket.socket | TlsStream) -> None:
         """Do what it is for, until the time is over."""
 
+    def _leave(self, event: str, text: str, **details: Any) -> None:
+        """Tell why the connection is gone, unless it was to be ended."""
+        if not self._over:
+            self.state = "gone"
+            self._tell(event, text, **details)
+
     def _tell(self, event: str, text: str, **details: Any) -> None:
         self._timeline.add(event, f"connection {self.number} {text}", connection=self.number, **details)
 
@@ -223,38 +226,31 @@ class _Idle(_Member):
         except TimeoutError:
             return
         except Dropped as dropped:
-            if not self._over:
-                self._tell("dropped", f"was dropped before it was served: {dropped.reason}")
-                self.state = "gone"
+            self._leave("dropped", f"was dropped before it was served: {dropped.reason}")
             return
         except ShellError as error:
-            self._tell("dropped", f"was not served: {error.message}")
-            self.state = "gone"
+            self._leave("dropped", f"was not served: {error.message}")
             return
         waited = time.monotonic() - self.began
-        meta = reply.meta
-        if meta is not None:
-            self.worker = meta.worker
-        if reply.fault is not None and not connection.reusable:
-            fault = reply.fault
-            self._tell("turned_away", f"is turned away: {fault.code} {fault.message}", code=fault.code)
-            self.state = "gone"
+        who, pid = "", None
+        if (meta := reply.meta) is not None:
+            self.worker, pid = meta.worker, meta.pid
+            who = f" by worker {self.worker} (pid {pid})"
+        if (fault := reply.fault) is not None and not connection.reusable:
+            self._leave("turned_away", f"is turned away: {fault.code} {fault.message}", code=fault.code)
             return
         self.state = "held"
-        who = "" if meta is None else f" by worker {meta.worker} (pid {meta.pid})"
-        pid = None if meta is None else meta.pid
         after = f" after it waited for {duration(waited)}" if waited >= _RHYTHM else ""
         self._tell("held", f"is held{who}{after}", worker=self.worker, pid=pid, waited_ms=round(waited * 1000, 3))
         began = time.monotonic()
         last = self._wait(stream) if connection.reusable else GOODBYE
-        if last is None or self._over:
-            return
-        self.state = "gone"
         idle = duration(time.monotonic() - began)
+        if last is None:
+            return
         if last.startswith(GOODBYE):
-            self._tell("reclaimed", f"is let go{who}, after it was idle for {idle}", worker=self.worker, pid=pid)
+            self._leave("reclaimed", f"is let go{who}, after it was idle for {idle}", worker=self.worker, pid=pid)
         else:
-            self._tell("dropped", f"has lost its worker without a word, after it was idle for {idle}", pid=pid)
+            self._leave("dropped", f"has lost its worker without a word, after it was idle for {idle}", pid=pid)
 
     def _wait(self, stream: socket.socket | TlsStream) -> bytes | None:
         """What the server says at last, nothing where it just ends the connection, or None where it stays."""
@@ -306,11 +302,8 @@ class _Slow(_Member):
             received = stream.recv(_READ)
         except BlockingIOError:
             return False
-        if self._over:
-            return True
-        text = "without a word"
-        code = None
-        if received:
+        text, code = "without a word", None
+        if received and not self._over:
             try:
                 # It was no request yet, so the reply is one to the stream as a whole.
                 requester.receive(received)
@@ -325,9 +318,8 @@ class _Slow(_Member):
                 if reply.fault is not None:
                     code = reply.fault.code
                     text = f"{code}: {reply.fault.message}"
-        self.state = "gone"
         what = f"is dropped after {duration(after)} and {sent} bytes, {text}"
-        self._tell("dropped", what, code=code, after_ms=round(after * 1000, 3), bytes=sent)
+        self._leave("dropped", what, code=code, after_ms=round(after * 1000, 3), bytes=sent)
         return True
 
 
