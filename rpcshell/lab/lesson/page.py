@@ -219,27 +219,22 @@ def typeset(template: str, values: Mapping[str, Any], style: str = "") -> list[F
 
 def fill(pieces: Iterable[Fragment], columns: int, *, prefix: Fragment = ("", "")) -> list[list[Fragment]]:
     """Lines of a text that are no wider than a screen, unless a word alone is. The later ones begin below the first."""
-    margin = min(cells(prefix[1]), columns // 2)
-    lines: list[list[Fragment]] = [[prefix] if prefix[1] else []]
     used = cells(prefix[1])
+    margin = min(used, columns // 2)
+    lines: list[list[Fragment]] = [[prefix]]
     space: list[Fragment] = []
-    empty = True
     for chunk in _chunks(pieces):
         if chunk[0][1] == " ":
-            space = chunk
+            # What begins a line has none before it.
+            space = chunk if len(lines[-1]) > 1 else []
             continue
         width = sum(cells(text) for _, text in chunk)
-        if not empty and used + len(space) + width > columns:
-            lines.append([("", " " * margin)] if margin else [])
-            used = margin
-            empty = True
-        if not empty:
-            lines[-1] += space
-            used += len(space)
-        lines[-1] += chunk
-        used += width
+        if len(lines[-1]) > 1 and used + len(space) + width > columns:
+            lines.append([("", " " * margin)])
+            used, space = margin, []
+        lines[-1] += space + chunk
+        used += len(space) + width
         space = []
-        empty = False
     return [
         [(style, "".join(text for _, text in alike)) for style, alike in groupby(line, itemgetter(0))] for line in lines
     ]
