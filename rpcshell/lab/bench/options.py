@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 import msgspec
@@ -25,27 +25,14 @@ _CONNECTIONS: Final = 8
 _T = TypeVar("_T")
 
 
-# Generic since click 8.5; what it was before takes no parameters at run time.
-if TYPE_CHECKING:
-    _NamesType = click.ParamType[tuple[str, ...]]
-else:
-    _NamesType = click.ParamType
-
-
-class _Models(_NamesType):
-    """Names of worker models with commas between them."""
-
-    name = "models"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Read them."""
-        if not isinstance(value, str):
-            return tuple(value)
-        names = tuple(MODELS) if value == "all" else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
-        for name in names:
-            if name not in MODELS:
-                self.fail(f"{name!r} is no worker model: there are {', '.join(MODELS)}, and all for all", param, ctx)
-        return names
+def _model_names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = tuple(MODELS) if value == "all" else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    for name in names:
+        if name not in MODELS:
+            raise click.BadParameter(f"{name!r} is no worker model: there are {', '.join(MODELS)}, and all for all")
+    return names
 
 
 class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,9 +119,7 @@ _OPTIONS: Final = (
         default=1,
         help="How many calls at once on a connection; 1.",
     ),
-    click.option(
-        "-m", "--models", type=_Models(), metavar="M,M", default=(), help="Compare these worker models, or all."
-    ),
+    click.option("-m", "--models", callback=_model_names, metavar="M,M", help="Compare these worker models, or all."),
     click.option(
         "-w",
         "--workers",
