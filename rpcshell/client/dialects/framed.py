@@ -108,7 +108,7 @@ class FramedDialect:
 
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
-        """Nothing: such a server is not found without its name."""
+        """What the first bytes of a server tell, as `Recogniser` has it; by default nothing."""
         return None
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
@@ -174,7 +174,7 @@ class FramedDialect:
         self._said.append(message)
 
     def hello(self) -> Steps[None]:
-        """What comes first on a connection: nothing, so that the first call may come at once.
+        """What comes first on a connection; by default nothing, so that the first call may come at once.
 
         Raises:
             HandshakeFailed: The server cannot be talked to.
@@ -182,7 +182,10 @@ class FramedDialect:
         yield from ()
 
     def describe(self) -> Steps[Description]:
-        """Ask the server what it offers. What is thrown in and says nothing about that is raised again."""
+        """Ask the server what it offers; by default there is no way to.
+
+        What is thrown in and says nothing about that is raised again.
+        """
         yield from ()
         return Description(missing="unknown", reason="this dialect has no way to ask")
 
@@ -195,7 +198,7 @@ class FramedDialect:
         return []
 
     def bye(self) -> Steps[None]:
-        """What comes last on a connection that works, within a second: nothing."""
+        """What comes last on a connection that works, within a second; by default nothing."""
         yield from ()
 
     def cancel(self, number: int) -> bytes | None:
@@ -215,7 +218,7 @@ class FramedDialect:
         return b""
 
     def default_answer(self, request: ServerRequest) -> Any | Fault:
-        """What a server's request is answered where the program that uses the client does not care to: an error."""
+        """What a server's request is answered where the client's program does not care to; by default an error."""
         return Fault(ErrorCode.METHOD_NOT_FOUND, f"this client knows no method {request.method}")
 
     def request_headers(self, message: bytes) -> Mapping[str, str]:
