@@ -64,7 +64,6 @@ class Crew:
         self._spawner = Spawner(settings, listeners, logs, tls)
         self._living: dict[int, WorkerProcess] = {}
         """By their indexes on the scoreboard."""
-        self._failures: dict[int, WorkerFailed] = {}
         children = settings.max_children if MODELS[settings.model].forks else 0
         room = min(_MOST_SLOTS, _ROOM_FOR_EACH * settings.workers + 64) if children else _MOST_SLOTS
         self.board = Scoreboard(room, children, methods=settings.metrics is not None)
@@ -275,7 +274,7 @@ class Crew:
                         worker.loaded = loaded
                         self._on_ready(worker)
                     case WorkerFailed():
-                        self._failures[worker.index] = report
+                        worker.failure = report
                     case NextWanted():
                         self._overseer.worker_wants_connection(worker.channel)
                     case Retiring():
@@ -323,13 +322,13 @@ class Crew:
     def _give_up(self, worker: WorkerProcess) -> bool:
         """Forget a worker that was not forked yet, or will not know that it was; returns whether it had a place."""
         self._let_go(worker)
-        worker.state = SlotState.DEAD
-        return worker.slot.left(worker) and worker.slot in self.slots
+        return worker.slot.left(worker)
 
     def _let_go(self, worker: WorkerProcess) -> SlotReading:
         self._reactor.unwatch(worker.channel.fileno())
         worker.process.close()
         worker.channel.close()
+        worker.state = SlotState.DEAD
         del self._living[worker.index]
         if self.stems is not None:
             self.stems.left(worker.index)
@@ -375,9 +374,8 @@ class Crew:
             return
         self._on_reports(worker)
         self._reactor.unwatch(worker.process.fileno())
-        reading = self._let_go(worker)
-        had_place = worker.slot.left(worker) and worker.slot in self.slots
-        state, worker.state = worker.state, SlotState.DEAD
+        state, reading = worker.state, self._let_go(worker)
+        had_place = worker.slot.left(worker)
         died = end.by_signal or not (end.clean or state is SlotState.STARTING)
         if died:
             self.board.count_death(reading.running)
@@ -385,12 +383,11 @@ class Crew:
                 logger.warning("%s was in %s", worker, calls_in(reading))
         lost = reading.running if died else 0
         self.events.add("left" if end.clean else "died", worker, signal=end.signal_name, lost=lost, text=str(end))
-        failure = self._failures.pop(worker.index, None)
         if self.closing or not had_place:
             level = logging.DEBUG if end.clean or self._hurried else logging.WARNING
             logger.log(level, "%s %s", worker, end)
         elif state is SlotState.STARTING:
-            self._succession.follow_early_end(worker, end, failure)
+            self._succession.follow_early_end(worker, end)
         else:
             self._succession.follow(worker, end)
         self._overseer.worker_left()

@@ -12,7 +12,7 @@ import msgspec
 from rpcserver.system.scoreboard import SlotState
 
 if TYPE_CHECKING:
-    from rpcserver.system.channel import ArbiterEnd, LoadedService
+    from rpcserver.system.channel import ArbiterEnd, LoadedService, WorkerFailed
     from rpcserver.system.process import ChildProcess
 
 LAST_WORDS: Final = 1.0
@@ -53,6 +53,8 @@ class WorkerProcess(msgspec.Struct, eq=False):
     """Whether it has asked to be replaced."""
     loaded: LoadedService | None = None
     """What it serves, where it is told."""
+    failure: WorkerFailed | None = None
+    """Why it could not start, where it has said so."""
 
     @property
     def pid(self) -> int:

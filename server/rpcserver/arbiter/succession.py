@@ -55,8 +55,9 @@ class Succession:
         when = f"in {delay:g} s" if delay else "at once"
         logger.log(level, "%s %s; a new one starts %s", worker, end, when)
 
-    def follow_early_end(self, worker: WorkerProcess, end: Exit, failure: WorkerFailed | None) -> None:
+    def follow_early_end(self, worker: WorkerProcess, end: Exit) -> None:
         """See to the place of a worker that was never ready."""
+        failure = worker.failure
         if failure is None and worker.deadline is None and self._start_timeout:
             problem = f"worker {worker.number} was not ready after {self._start_timeout:g} s"
             advice = "see what the app does when it starts, or raise --start-timeout"
