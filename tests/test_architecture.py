@@ -42,6 +42,7 @@ class Import:
     imported: str
     deferred: bool
     typing_only: bool
+    line: int
 
     @property
     def package(self) -> str:
@@ -59,7 +60,7 @@ def imports_of(file: Path, name: str) -> list[Import]:
 
     def walk(node: ast.AST, deferred: bool, typing_only: bool) -> None:
         if isinstance(node, ast.Import):
-            found.extend(Import(name, alias.name, deferred, typing_only) for alias in node.names)
+            found.extend(Import(name, alias.name, deferred, typing_only, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
@@ -67,7 +68,7 @@ def imports_of(file: Path, name: str) -> list[Import]:
                 base = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
                 whole = f"{base}.{alias.name}"
-                found.append(Import(name, whole if whole in MODULES else base, deferred, typing_only))
+                found.append(Import(name, whole if whole in MODULES else base, deferred, typing_only, node.lineno))
         inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if isinstance(node, ast.If) and getattr(node.test, "id", getattr(node.test, "attr", "")) == "TYPE_CHECKING":
             for statement in node.body:

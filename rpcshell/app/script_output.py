@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, Unexpected, UsageError
 from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
-from rpcshell.view.plain import compact, plain_text
+from rpcshell.view.plain import compact, in_the_shells_words, plain_text
 from rpcshell.view.settings import Settings
 from rpcshell.view.terminal import columns_of_terminal
 from rpcshell.view.width import cut
@@ -120,8 +120,6 @@ class ScriptOutput(Output):
             place = _with_column(place, text, error)
         what = error.at_end if isinstance(error, Cancelled) else str(error)
         if isinstance(error, CallError):
-            from rpcshell.view.render import in_the_shells_words
-
             said, hint = in_the_shells_words(error)
             what = f"{error.method}: error {error.code}: {said}{_data(error)}{f' ({hint})' if hint else ''}"
         self._complain("rpcshell: " + visible(f"{place}: {what}" if place else what))

@@ -281,16 +281,14 @@ class AsyncClient(AnyClient):
 
         Where it is good for one call only, a call takes it, and gives it up in the end.
         """
-        from rpcshell.client.async_listening import AsyncListeningConnection
-
         async with self._locks.connecting:
             if self._listening is not None and not self._listening.usable():
                 former, self._listening = self._listening, None
                 await former.close()
             if self._listening is None:
                 limit = self._dialling_limit(deadline, self._locks.running_loop().time())
-                self._listening = await AsyncListeningConnection.open(
-                    self.target, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
+                self._listening = await self.hearing().connect(
+                    self.target, self._listening_dialect(), timeout=limit, tls=self.tls
                 )
             connection = self._listening
             if for_call and self.one_call:

@@ -43,6 +43,12 @@ class AsyncHearing(AnyHearing):
         """One that answers requests of the server by their methods."""
         return cls(Handlers(methods=answers))
 
+    async def connect(
+        self, target: Target, dialect: FramedDialect, *, timeout: float, tls: TlsFiles | None
+    ) -> AsyncListeningConnection:
+        """Make a connection whose server this hears."""
+        return await AsyncListeningConnection.open(target, dialect, self, timeout=timeout, tls=tls)
+
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:

@@ -26,9 +26,9 @@ from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE,
 from rpcshell.client.dialects.registry import load_dialect
 from rpcshell.client.dialling import dial, hear_out
 from rpcshell.client.errors import ConnectionFailed, UsageError
-from rpcshell.client.socket_owners import listening_program, tcp_listening_program
+from rpcshell.client.socket_owners import greets, listening_program, tcp_listening_program
 from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget, as_target
-from rpcshell.client.verdict import Finding, greets
+from rpcshell.client.verdict import Finding
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from rpcshell.client.trace import Ends
 
+ADAPTER: Final = "debugpy "
+"""How the name begins of a program that serves one client at all."""
+
 _CREDENTIALS: Final = struct.Struct("iII")
 """struct ucred: a process, its user and its group."""
 
@@ -184,3 +187,10 @@ def _written(address: tuple[Any, ...]) -> list[str]:
 def _words(packed: bytes) -> str:
     words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     return "".join(f"{int.from_bytes(word, byteorder):08X}" for word in words)
+
+
+def greets(program: str) -> bool:
+    """Whether who listens at a socket greets, so that nothing should be said to it before: QEMU, but for its agent,
+    and debugpy, which takes nobody any more after that.
+    """
+    return program.startswith(("qemu-", ADAPTER)) and not program.startswith("qemu-ga ")

@@ -10,13 +10,13 @@ from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc, other_protocol, seen
 from rpcshell.client.dialects.recognition import HTTP
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.http_responses import status_hint
+from rpcshell.client.socket_owners import ADAPTER, greets
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
     from rpcshell.client.detection import Attempt, Outcome
 
 _OWN_SERVER: Final = "rpcserver "
-_ADAPTER: Final = "debugpy "
 
 SILENCES: Final = {
     "": "nothing came",
@@ -83,7 +83,7 @@ class Finding(msgspec.Struct, frozen=True):
                 return ProtocolError(f"{where} ends every connection without a word{who}", hint=hint)
             case "gone":
                 return gone(where, "nobody listens there")
-            case "silent" if self.program.startswith(_ADAPTER):
+            case "silent" if self.program.startswith(ADAPTER):
                 deaf = f"{where} greets nobody any more: {self.program} took no client after one that left it too soon"
                 return ProtocolError(deaf, hint="start it again")
             case "silent" if greets(self.program):
@@ -113,10 +113,3 @@ def gone(where: Target, reason: str) -> ProtocolError:
     """The error for a server that takes no connection any more after it has taken one."""
     what = f"{where} took one connection, and now: {reason}; it may serve a single client and end"
     return ProtocolError(what, hint=f"start it again, and name what it speaks, as in lsp:{where} or dap:{where}")
-
-
-def greets(program: str) -> bool:
-    """Whether who listens at a socket greets, so that nothing should be said to it before: QEMU, but for its agent,
-    and debugpy, which takes nobody any more after that.
-    """
-    return program.startswith(("qemu-", _ADAPTER)) and not program.startswith("qemu-ga ")

@@ -13,8 +13,8 @@ from rpcshell.shell.command import CALL, command
 from rpcshell.shell.elapsed import elapsed_text, told_while
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
-from rpcshell.view.plain import compact
-from rpcshell.view.render import FOOTER, in_the_shells_words
+from rpcshell.view.plain import compact, in_the_shells_words
+from rpcshell.view.render import FOOTER
 from rpcshell.view.table import Figure
 from rpcshell.view.units import call_time, count_of, letter, plural
 from rpcshell.view.width import cells, cut, pad

@@ -12,10 +12,8 @@ def near_names(name: str, known: Iterable[str], limit: int = 1, *, nearness: flo
 
     The nearness is how alike they must be, from 0 to 1, as `difflib` counts it.
     """
-    # Only who mistypes waits for these imports.
-    import difflib
-
-    from rpcwire.name_budget import likeliest
+    # Only who mistypes waits for this.
+    from rpcwire.name_budget import closest
 
     alike = (other for other in islice(known, _MOST_LOOKED_AT) if len(other) <= 4 * len(name))
-    return difflib.get_close_matches(name, likeliest(name, alike), limit, nearness)
+    return closest(name, alike, limit, nearness)

@@ -7,12 +7,19 @@ from pygments.util import ClassNotFound
 from rpcshell.client.errors import UsageError
 
 
-def pygments_themes() -> tuple[str, ...]:
-    """The styles of pygments, in alphabetical order."""
-    return tuple(sorted(get_all_styles()))
+class PygmentsThemes:
+    """What pygments has."""
+
+    def names(self) -> tuple[str, ...]:
+        """The styles, in alphabetical order."""
+        return tuple(sorted(get_all_styles()))
+
+    def colours(self, name: str) -> dict[str, str]:
+        """What `_colours` says."""
+        return _colours(name)
 
 
-def pygments_colours(name: str) -> dict[str, str]:
+def _colours(name: str) -> dict[str, str]:
     """The colours of a style by what has them, as `theme` names it, each as prompt_toolkit writes styles.
 
     Raises:

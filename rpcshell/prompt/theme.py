@@ -4,12 +4,17 @@ All can be read on the background they are for; which of the colours can is `con
 token names here too, so that a style of pygments says it all.
 """
 
-from typing import Final, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from rpcshell.prompt.contrast import BLACK, RGB, WHITE, is_dark, readable
+
+if TYPE_CHECKING:
+    from rpcshell.prompt.pygments_themes import PygmentsThemes
 
 
 class _Palette(NamedTuple):
@@ -51,11 +56,16 @@ _ANYWHERE, _LIGHT, _DARK, _CONSOLE = (
 )
 
 
+def _pygments() -> PygmentsThemes:
+    # The themes of most users are ours.
+    from rpcshell.prompt.pygments_themes import PygmentsThemes
+
+    return PygmentsThemes()
+
+
 def theme_names() -> tuple[str, ...]:
     """The styles of pygments, in alphabetical order."""
-    from rpcshell.prompt.pygments_themes import pygments_themes
-
-    return pygments_themes()
+    return _pygments().names()
 
 
 def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = ColorDepth.DEPTH_8_BIT) -> Style:
@@ -77,9 +87,7 @@ def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = Co
             return _style(_on(_LIGHT, (WHITE,)))
         case "dark":
             return _style(_on(_DARK, (BLACK,)))
-    from rpcshell.prompt.pygments_themes import pygments_colours
-
-    return _style(_on(_Palette(**pygments_colours(name)), backgrounds))
+    return _style(_on(_Palette(**_pygments().colours(name)), backgrounds))
 
 
 def _on(palette: _Palette, backgrounds: tuple[RGB, ...]) -> _Palette:

@@ -17,7 +17,7 @@ from rpcshell.client.any_client import TIMEOUT
 from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
-from rpcshell.client.socket_owners import program_at
+from rpcshell.client.socket_owners import greets, program_at
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
@@ -108,8 +108,6 @@ class DialectFinder:
             program = program_at(_THIS_MACHINE[self.asked.host], self.asked.port)
         if not program:
             return False
-        from rpcshell.client.verdict import greets
-
         return greets(program)
 
     def changes_dialect(self, error: ShellError) -> bool:

@@ -147,10 +147,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
     def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
         """The target, its variables not filled in, where the configuration has these dialects of its own."""
-        if self.dialect is not None and dialect_name(self.dialect) not in dialects:
-            self._check_dialect(self.dialect)
-        if self.sampling is not None:
-            self._check_sampling(self.sampling, dialects)
+        self._check_spoken(dialects)
         target = self._addressed(dialects) if self.command is None else self._child(self.command)
         for key, kind, where in _BELONG:
             if getattr(self, key) and not isinstance(target, kind):
@@ -188,28 +185,29 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             raise TargetProblem("command", "has a command but no dialect", hint='as in dialect = "mcp"')
         return ChildTarget(tuple(command), dialect=self.dialect)
 
-    def _check_sampling(self, command: list[str], dialects: Mapping[str, DialectFactory]) -> None:
-        from rpcshell.client.dialects.registry import has_trait
+    def _check_spoken(self, dialects: Mapping[str, DialectFactory]) -> None:
+        """Refuse a dialect or a framing that there is not, and sampling where it is not for the dialect's servers."""
+        spoken, sampling = self.dialect, self.sampling
+        # What is not used need not be loaded.
+        named = spoken is None or dialect_name(spoken) in dialects or (names_dialect(spoken) and "+" not in spoken)
+        if named and sampling is None:
+            return
+        from rpcshell.client.dialects.registry import dialect_factory, has_trait
 
-        if not _runs_program(command):
+        if spoken is not None and not named:
+            try:
+                dialect_factory(spoken)
+            except UsageError as error:
+                raise TargetProblem("dialect", error.message, hint=error.hint) from None
+        if sampling is None:
+            return
+        if not _runs_program(sampling):
             raise TargetProblem("sampling", "has a command for sampling without a program")
-        spoken = self.dialect
         if spoken is None and self.address is not None:
             # It may stand before the address.
             spoken = Target.parse(self.address, dialects).dialect
         if not has_trait(spoken or "native", "announces", dialects):
             raise TargetProblem("sampling", "has sampling, which is for a server of MCP")
-
-    def _check_dialect(self, dialect: str) -> None:
-        from rpcshell.client.dialects.registry import dialect_factory
-
-        if names_dialect(dialect) and "+" not in dialect:
-            # What is not used need not be loaded.
-            return
-        try:
-            dialect_factory(dialect)
-        except UsageError as error:
-            raise TargetProblem("dialect", error.message, hint=error.hint) from None
 
 
 def _runs_program(command: list[str]) -> bool:

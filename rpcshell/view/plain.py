@@ -4,13 +4,17 @@ What they look like on a screen is `render`'s business.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from rpcshell.client.errors import CallError, ShellError
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.settings import Settings
-from rpcwire import TextFloat, encode_value
+from rpcwire import ErrorCode, TextFloat, encode_value
+
+_FOR_PROGRAMS: Final = "; rpc.discover lists the methods"
+"""What our server advises where it knows no near name."""
 
 
 def compact(value: object) -> str:
@@ -44,3 +48,14 @@ def plain_text(value: Any, settings: Settings, *, indented: bool, width: int | N
     else:
         yield compact(value)
         yield "\n"
+
+
+def in_the_shells_words(error: ShellError) -> tuple[str, str | None]:
+    """The message and the hint of an error, where a server speaks to programs.
+
+    They are the error's own, but for a method that is not there: then the hint is how to find one.
+    """
+    if not isinstance(error, CallError) or error.code != ErrorCode.METHOD_NOT_FOUND:
+        return error.message, error.hint
+    near = error.data.get("suggestions") if isinstance(error.data, dict) else None
+    return error.message.removesuffix(_FOR_PROGRAMS), error.hint or (None if near else ":methods lists what there is")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rpcshell.client.errors import CallError, ShellError, SpawnFailed, SyntaxProblem, Unexpected
 from rpcshell.line.masking import blot_line, mask_value
 from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.plain import in_the_shells_words
 from rpcshell.view.pretty import Fragment, render_json
 from rpcshell.view.settings import Settings
 from rpcshell.view.table import render_table
@@ -22,9 +23,6 @@ OUT: Final = "class:out"
 FOOTER: Final = "class:footer"
 ERROR: Final = "class:error"
 HINT: Final = "class:hint"
-
-_FOR_PROGRAMS: Final = "; rpc.discover lists the methods"
-"""What our server advises where it knows no near name."""
 
 _BETWEEN: Final = " · "
 _CHUNK: Final = 1 << 16
@@ -135,17 +133,6 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
         footer := render_footer(error.elapsed, error.meta, settings, width, instance=error.instance)
     ):
         yield FOOTER, footer + "\n"
-
-
-def in_the_shells_words(error: ShellError) -> tuple[str, str | None]:
-    """The message and the hint of an error, where a server speaks to programs.
-
-    They are the error's own, but for a method that is not there: then the hint is how to find one.
-    """
-    if not isinstance(error, CallError) or error.code != ErrorCode.METHOD_NOT_FOUND:
-        return error.message, error.hint
-    near = error.data.get("suggestions") if isinstance(error.data, dict) else None
-    return error.message.removesuffix(_FOR_PROGRAMS), error.hint or (None if near else ":methods lists what there is")
 
 
 def _share(seconds: float, whole: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,3 +32,8 @@ def likeliest(name: str, known: Iterable[str]) -> list[str]:
             break
         found.append(other)
     return found
+
+
+def closest(name: str, known: Iterable[str], limit: int, nearness: float) -> list[str]:
+    """Those within the budget that are like the name, best first; the nearness is from 0 to 1, as `difflib` has it."""
+    return get_close_matches(name, likeliest(name, known), limit, nearness)

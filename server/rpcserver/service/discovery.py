@@ -5,6 +5,7 @@ What the document says is the business of `openrpc`.
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Raw, UnsetType
@@ -65,8 +66,6 @@ class SameReply(ReplyEncoder):
 
 def checksum_of(discovery: Endpoint) -> str:
     """A short text that differs where two documents do; nothing where there is none, as of types without a schema."""
-    import zlib
-
     try:
         reply = discovery.encode(discovery.call(discovery.decode(Raw(b"null"))))
     except QuickStop:

@@ -42,6 +42,7 @@ class Client:
         self.address = address
         self.timeout = timeout
         self._tls = tls
+        self._no_data: type[OSError] = BlockingIOError
         self._turn = threading.Lock()
         self._connect()
 
@@ -134,6 +135,7 @@ class Client:
     def _secure(self, host: str) -> None:
         import ssl
 
+        self._no_data = ssl.SSLWantReadError
         context = self._tls or ssl.create_default_context()
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=host)
@@ -157,12 +159,10 @@ class Client:
         return not self.address.startswith("tls://") or self._has_data()
 
     def _has_data(self) -> bool:
-        import ssl
-
         self._socket.settimeout(0)
         try:
             self._socket.recv(_READ_SIZE)
-        except ssl.SSLWantReadError:
+        except self._no_data:
             return False
         except OSError:
             pass  # it is broken, which is an end as well

@@ -13,7 +13,8 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.client.target import TcpTarget
-from rpcshell.view.render import in_the_shells_words, render_error, render_footer, render_result
+from rpcshell.view.plain import in_the_shells_words
+from rpcshell.view.render import render_error, render_footer, render_result
 from rpcshell.view.settings import Settings
 from rpcwire import Meta
 
