@@ -135,7 +135,7 @@ class _Check:
         fits = fits_type(found, types)
         if found == "number" and "integer" in types and not fits:
             fits = is_whole(node_value(node))
-        if self._growing(node) and _may_become(node, types):
+        if self._still_typed(node) and _may_become(node, types):
             return
         if schema.get("not") == {}:
             yield Problem("no value is allowed here", node.start, node.end)
@@ -155,14 +155,14 @@ class _Check:
         if fixed:
             yield from self._fixed(node, value, fixed)
         elif isinstance(value, str):
-            least = "" if self._growing(node) else "minLength"
+            least = "" if self._still_typed(node) else "minLength"
             yield from _bounds(node, len(value), schema, least, "maxLength", "character")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield from _bounds(node, value, schema, "minimum", "maximum")
             yield from _exclusive_bounds(node, value, schema)
 
     def _fixed(self, node: Node, value: Any, fixed: Sequence[Any]) -> Iterator[Problem]:
-        if self._growing(node) and any(isinstance(allowed, str) and allowed.startswith(value) for allowed in fixed):
+        if self._still_typed(node) and any(isinstance(allowed, str) and allowed.startswith(value) for allowed in fixed):
             return
         # Python takes True for 1; JSON does not.
         if not any(value == allowed and isinstance(value, bool) is isinstance(allowed, bool) for allowed in fixed):
@@ -180,7 +180,7 @@ class _Check:
                 # The key may fit one; they are not tried, as a server's may take for ever.
                 continue
             elif rest is False:
-                if not _being_typed(member, node):
+                if not _is_unfinished_key(member, node):
                     yield Problem(self._unknown(member.key, named), member.start, member.end)
             elif isinstance(rest, Mapping):
                 yield from self.value(member.value, rest, depth + 1)
@@ -196,8 +196,7 @@ class _Check:
         close = near_names(key, named) if self._near >= 0 else []
         return f"unknown parameter {key}" + (f"; did you mean {close[0]}?" if close else "")
 
-    def _growing(self, node: Node) -> bool:
-        """Whether a word without quotes is still typed."""
+    def _still_typed(self, node: Node) -> bool:
         return isinstance(node, WordNode) and self._editing == node.end
 
     def _edited(self, node: ObjectNode) -> bool:
@@ -269,8 +268,7 @@ def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Prob
         yield Problem(f"less than {number_text(most)}", node.start, node.end)
 
 
-def _being_typed(member: Member, node: ObjectNode) -> bool:
-    """Whether a key may still be unfinished: the line ends with it."""
+def _is_unfinished_key(member: Member, node: ObjectNode) -> bool:
     return not node.closed and isinstance(member.value, MissingNode) and member is node.members[-1]
 
 

@@ -75,7 +75,7 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
             spec, _ = around.meant(command)
             return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
         case CallLine() as call if (method := around.catalog.methods.get(call.method)) is not None:
-            text, focus = method.signature_about(_parameter_at(call, cursor, method))
+            text, focus = method.signature_about(_parameter_index_at(call, cursor, method))
             return Hint(f"{text}  deprecated" if method.deprecated else text, focus=focus)
     return NOTHING
 
@@ -212,8 +212,7 @@ def _variables_in(root: Node) -> Iterator[VariableNode]:
                 nodes += reversed(items)
 
 
-def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
-    """The index of the parameter whose key or value the cursor is at."""
+def _parameter_index_at(call: CallLine, cursor: int, method: Method) -> int | None:
     params = call.params
     if isinstance(params, ObjectNode):
         at = next((member for member in params.members if member.start <= cursor <= member.value.end), None)

@@ -115,11 +115,10 @@ class MethodIndex:
         first, last = self._prefixed(query[:half])
         likely: Iterable[str] = self._lower
         if len(self._lower) > _FEW:
-            likely = chain(islice(self._lower, first, last), islice(self._ending(query[half:]), _FEW))
+            likely = chain(islice(self._lower, first, last), islice(self._lower_names_ending_with(query[half:]), _FEW))
         return (lower for lower in dict.fromkeys(likely) if abs(len(lower) - len(query)) <= _LENGTH_SLACK)
 
-    def _ending(self, query: str) -> Iterator[str]:
-        """Names that end with a text, in lower case."""
+    def _lower_names_ending_with(self, query: str) -> Iterator[str]:
         end = f"{query}\n"
         at = self._text.find(end)
         while at >= 0:

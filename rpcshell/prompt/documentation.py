@@ -58,7 +58,7 @@ class DocumentationPane:
         room = min(size.rows - taken - _OTHER_ROWS, size.rows // _SHARE)
         if room < _FEWEST_ROWS:
             return False
-        first = self._first_in_menu()
+        first = self._first_completion()
         asked = (text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
         if asked != self._asked:
             self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
@@ -69,8 +69,7 @@ class DocumentationPane:
 
         return line_synopsis(self._context, text, self._buffer.cursor_position, first, rows, columns)
 
-    def _first_in_menu(self) -> str:
-        """What Tab would put in first."""
+    def _first_completion(self) -> str:
         menu = self._buffer.complete_state
         return menu.completions[0].display_text if menu is not None and menu.completions else ""
 

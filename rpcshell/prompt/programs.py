@@ -160,8 +160,7 @@ def keys_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Leave Ctrl-C to the program."""
-    # A handler that does nothing, where SIG_IGN would be inherited by it.
+    # A handler that does nothing, where SIG_IGN would be inherited by the program.
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         yield

@@ -325,7 +325,6 @@ class Prompt:
         return [*above, ("class:prompt", f"{name}> ")]
 
     def _events_above(self, unasked: Unasked) -> StyleAndTextTuples:
-        """What has come unasked since the line before, on a row of its own."""
         if self._event_line is None or self._event_line.events is not unasked.events:
             from rpcshell.prompt.event_line import EventLine
 

@@ -77,7 +77,7 @@ def render_table(value: Any, width: int | None, *, max_rows: int = 0) -> Iterato
 def _object(value: _Row, width: int | None, max_rows: int) -> Iterator[Fragment]:
     """A line for each key; lists of objects follow as tables of their own."""
     tables = {key: item for key, item in value.items() if _is_list_of_objects(item)}
-    yield from _pairs([(key, item) for key, item in value.items() if key not in tables], width)
+    yield from _line_for_each_key([(key, item) for key, item in value.items() if key not in tables], width)
     for place, (key, item) in enumerate(tables.items()):
         yield "", "\n" if place or len(tables) < len(value) else ""
         yield KEY, _title(key, width)
@@ -96,7 +96,7 @@ def _list(value: list[Any], width: int | None, max_rows: int) -> Iterator[Fragme
     else:
         rows = [item if isinstance(item, dict) else {_VALUE: item} for item in shown]
     keys = list(dict.fromkeys(chain.from_iterable(rows)))
-    yield from _grid(keys, rows, width) if _may_fit(keys, width) else _records(rows, width)
+    yield from _grid(keys, rows, width) if _may_fit(keys, width) else _table_for_each(rows, width)
     if len(shown) < len(value):
         yield DIM, f"… {len(value) - len(shown)} more; :set max_rows 0 shows all\n"
 
@@ -115,7 +115,7 @@ def _grid(keys: Sequence[Any], rows: list[_Row], width: int | None) -> Iterator[
     first = [_cells(row, keys, width) for row in sample]
     columns = _columns(titles, first, width)
     if columns is None:
-        yield from _records(rows, width)
+        yield from _table_for_each(rows, width)
         return
     yield from _line(titles, columns)
     yield DIM, _GAP.join(_RULE * column.width for column in columns) + "\n"
@@ -168,15 +168,13 @@ def _line(line: Sequence[_Cell], columns: Sequence[_Column]) -> Iterator[Fragmen
     yield "", "\n"
 
 
-def _records(rows: Iterable[_Row], width: int | None) -> Iterator[Fragment]:
-    """A table for each row."""
+def _table_for_each(rows: Iterable[_Row], width: int | None) -> Iterator[Fragment]:
     for number, row in enumerate(rows, 1):
         yield DIM, f"{_RULE * 2} {number} {_RULE * 2}\n"
-        yield from _pairs(list(row.items()), width)
+        yield from _line_for_each_key(list(row.items()), width)
 
 
-def _pairs(items: Sequence[tuple[Any, Any]], width: int | None) -> Iterator[Fragment]:
-    """A line for each key and its value."""
+def _line_for_each_key(items: Sequence[tuple[Any, Any]], width: int | None) -> Iterator[Fragment]:
     if not items:
         return
     titles = [_title(key, width) for key, _ in items]

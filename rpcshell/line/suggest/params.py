@@ -45,7 +45,7 @@ def suggest_params(
         if isinstance(place, KeyPlace):
             yield from _keys(place, method.resolve)
         else:
-            yield from _values(place, method, around, _beside(call, place))
+            yield from _values(place, method, around, _params_beside(call, place))
 
 
 def _keys(place: KeyPlace, resolve: Resolver) -> Iterator[Suggestion]:
@@ -102,8 +102,7 @@ def _key_meta(found: Property, resolve: Resolver) -> str:
     return brief(" · ".join(part for part in parts if part), _LONGEST_OFFERED)
 
 
-def _beside(call: CallLine, place: ValuePlace) -> Others:
-    """The params beside the one at a place."""
+def _params_beside(call: CallLine, place: ValuePlace) -> Others:
     members = call.params.members if isinstance(call.params, ObjectNode) else ()
     return tuple((key, value) for key, value in scalars(tuple(members)).items() if key != place.field)
 
@@ -133,7 +132,7 @@ def _values(place: ValuePlace, method: Method, around: Surroundings, others: Oth
             meta = f"… {left_out:,} more · {meta}".rstrip(" ·")
         yield Suggestion(text, place.start, place.end, text, meta, "value")
     if not place.typed:
-        yield from _openers(place, resolve)
+        yield from _opening_brackets(place, resolve)
         types = allowed_types(place.schema, resolve)
         useful = [
             name
@@ -186,8 +185,7 @@ def _known_values(schema: Schema, resolve: Resolver) -> Iterator[tuple[Any, str]
             yield value, "example"
 
 
-def _openers(place: ValuePlace, resolve: Resolver) -> Iterator[Suggestion]:
-    """The brackets with which a structured value begins."""
+def _opening_brackets(place: ValuePlace, resolve: Resolver) -> Iterator[Suggestion]:
     for opener, shown, kind in (("{", "{…}", "object"), ("[", "[…]", "array")):
         for branch in alternatives(place.schema, resolve):
             if kind in type_names(branch) and not fixed_values(branch):
