@@ -11,7 +11,6 @@ import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpcshell.line.masking import Known
+    from rpcshell.prompt.history_entries import HistoryEntries
 
 MAX_ENTRIES: Final = 10_000
 """Entries that are kept; a tenth more, and the oldest are cut when a shell starts."""
@@ -85,9 +85,9 @@ class LineHistory(History):
                     lines = _read(file)
                     # Only what is kept is decoded: the file may be anybody's, and of any length.
                     overfull = len(lines) > self._cap + self._cap // 10
-                    entries = _decoded(lines[-self._cap :] if overfull else lines)
+                    entries = _entries().read(lines[-self._cap :] if overfull else lines)
                     if overfull:
-                        replace_file(path.resolve(), b"".join(map(_encode, entries)))
+                        replace_file(path.resolve(), b"".join(map(_entries().line, entries)))
         self._last = entries[-1] if entries else None
         return reversed(entries)
 
@@ -104,7 +104,7 @@ class LineHistory(History):
                 return
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(path) as file:
-                os.write(file, _after_damage(file) + _encode(entry))
+                os.write(file, _after_damage(file) + _entries().line(entry))
             self._last = entry
 
     def _find(self) -> Path | None:
@@ -154,25 +154,11 @@ def _read(file: int) -> list[bytes]:
         return stream.read().splitlines()
 
 
-def _decoded(lines: Iterable[bytes]) -> list[str]:
-    entries = (entry for line in lines if (entry := _decode(line)) is not None)
-    return [entry for entry, _ in groupby(entries)]
+def _entries() -> type[HistoryEntries]:
+    # The first prompt comes before what was typed in earlier sessions.
+    from rpcshell.prompt.history_entries import HistoryEntries
 
-
-def _encode(entry: str) -> bytes:
-    import json
-
-    return json.dumps(entry).encode() + b"\n"
-
-
-def _decode(line: bytes) -> str | None:
-    import json
-
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return entry if isinstance(entry, str) and entry.strip() else None
+    return HistoryEntries
 
 
 def _after_damage(file: int) -> bytes:

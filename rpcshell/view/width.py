@@ -4,6 +4,7 @@ Text is measured by grapheme clusters (Unicode TR 29), so that neither an accent
 been made safe before: control characters have no width here.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 ELLIPSIS: Final = "…"
@@ -14,11 +15,15 @@ def cells(text: str) -> int:
     """Columns that safe text takes on a screen."""
     if text.isascii():
         return len(text)
-    # Most text never gets here.
-    from wcwidth import wcswidth
-
-    width = wcswidth(text)
+    width = _wcwidth()[0](text)
     return width if width >= 0 else len(text)
+
+
+def _wcwidth() -> tuple[Callable[[str], int], Callable[[str], Iterable[str]]]:
+    """What tells the width of a text, and its grapheme clusters. Most texts are ASCII, and need neither."""
+    from wcwidth import iter_graphemes, wcswidth
+
+    return wcswidth, iter_graphemes
 
 
 def cut(text: str, columns: int) -> str:
@@ -27,11 +32,9 @@ def cut(text: str, columns: int) -> str:
         return text
     if text.isascii():
         return text[: columns - 1] + ELLIPSIS
-    from wcwidth import iter_graphemes
-
     kept: list[str] = []
     room = columns - 1
-    for cluster in iter_graphemes(text):
+    for cluster in _wcwidth()[1](text):
         room -= cells(cluster)
         if room < 0:
             break

@@ -17,7 +17,6 @@ from rpcwire import ClientConnection, Reply, TruncatedFrame
 
 if TYPE_CHECKING:
     import ssl
-    from pathlib import Path
 
 _READ_SIZE = 256 * 1024
 
@@ -133,12 +132,11 @@ class Client:
         self._connection = ClientConnection()
 
     def _secure(self, host: str) -> None:
-        import ssl
+        from rpcserver.testing.tls import NO_DATA, secured
 
-        self._no_data = ssl.SSLWantReadError
-        context = self._tls or ssl.create_default_context()
+        self._no_data = NO_DATA
         try:
-            self._socket = context.wrap_socket(self._socket, server_hostname=host)
+            self._socket = secured(self._socket, host, self._tls)
         except OSError:
             self._socket.close()
             raise
@@ -184,14 +182,3 @@ class Client:
         if left <= 0:
             raise TimeoutError
         self._socket.settimeout(left)
-
-
-def trusting(cert: Path) -> ssl.SSLContext:
-    """Make what verifies a server by nothing but its certificate, a file in PEM form, for whatever name that is."""
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.load_verify_locations(cert)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context

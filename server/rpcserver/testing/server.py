@@ -31,7 +31,7 @@ from rpcserver.system.errors import BootError, ServerError
 from rpcserver.system.log import LineHandler
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.stem_link import STEM_NAME
-from rpcserver.testing.client import Client, trusting
+from rpcserver.testing.client import Client
 from rpcwire.control import ServerReady, StartFailed
 from rpcwire.worker_models import MODELS
 
@@ -119,6 +119,8 @@ class RunningServer:
             OSError: the server listens no more.
         """
         if tls is None and self._tls_cert is not None:
+            from rpcserver.testing.tls import trusting
+
             tls = trusting(self._tls_cert)
         return Client(self.address, timeout, tls=tls)
 
