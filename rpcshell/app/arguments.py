@@ -66,7 +66,7 @@ _ENVIRONMENT: Final = (
     ("PAGER", "shows what is longer than the screen"),
     ("VISUAL, EDITOR", "edits lines"),
     ("NO_COLOR, CLICOLOR=0", "no colours"),
-    ("CLICOLOR_FORCE=1, FORCE_COLOR=1", "colours whatever TERM is, where there is a prompt"),
+    ("CLICOLOR_FORCE=1", "colours in spite of CLICOLOR and TERM; also FORCE_COLOR=1"),
     ("XDG_CONFIG_HOME, XDG_STATE_HOME", "where the platform's folders are"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "the authorities that are trusted without --tls-ca"),
 )
