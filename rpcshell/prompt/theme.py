@@ -6,7 +6,7 @@ token names here too, so that a style of pygments says it all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
@@ -17,22 +17,8 @@ if TYPE_CHECKING:
     from rpcshell.prompt.pygments_themes import PygmentsThemes
 
 
-class _Palette(NamedTuple):
-    """Colours by what has them, each as prompt_toolkit writes styles."""
-
-    key: str
-    string: str
-    number: str
-    constant: str
-    comment: str
-    method: str
-    command: str
-    option: str
-    variable: str
-    faint: str
-    problem: str
-    error: str
-
+_Palette = dict[str, str]
+"""Colours by what has them, each as prompt_toolkit writes styles."""
 
 _COLOURS: Final = {
     "key": ("#5f5fff", "#005faf", "#87afff", "ansibrightcyan"),
@@ -52,7 +38,7 @@ _COLOURS: Final = {
 those of the first 16 that can be read on black, as the console of Linux has them."""
 
 _ANYWHERE, _LIGHT, _DARK, _CONSOLE = (
-    _Palette(**dict(zip(_COLOURS, column, strict=True))) for column in zip(*_COLOURS.values(), strict=True)
+    dict(zip(_COLOURS, column, strict=True)) for column in zip(*_COLOURS.values(), strict=True)
 )
 
 
@@ -87,91 +73,89 @@ def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = Co
             return _style(_on(_LIGHT, (WHITE,)))
         case "dark":
             return _style(_on(_DARK, (BLACK,)))
-    return _style(_on(_Palette(**_pygments().colours(name)), backgrounds))
+    return _style(_on(_pygments().colours(name), backgrounds))
 
 
 def _on(palette: _Palette, backgrounds: tuple[RGB, ...]) -> _Palette:
     """A palette with the nearest colours that can be read on the backgrounds."""
-    return _Palette(
-        *(
-            " ".join(readable(word, backgrounds) if word.startswith("#") else word for word in look.split())
-            for look in palette
-        )
-    )
+    return {
+        role: " ".join(readable(word, backgrounds) if word.startswith("#") else word for word in look.split())
+        for role, look in palette.items()
+    }
 
 
 def _style(palette: _Palette) -> Style:
     return Style(
         [
             # JSON, typed or received.
-            ("pygments.name.tag", palette.key),
-            ("pygments.literal.string.double", palette.string),
-            ("pygments.literal.number", palette.number),
-            ("pygments.keyword.constant", palette.constant),
+            ("pygments.name.tag", palette["key"]),
+            ("pygments.literal.string.double", palette["string"]),
+            ("pygments.literal.number", palette["number"]),
+            ("pygments.keyword.constant", palette["constant"]),
             ("pygments.punctuation", ""),
-            ("pygments.comment", palette.comment),
+            ("pygments.comment", palette["comment"]),
             ("pygments.operator", ""),
-            ("pygments.error", f"underline {palette.error}"),
+            ("pygments.error", f"underline {palette['error']}"),
             # The rest of a line.
-            ("method", palette.method),
+            ("method", palette["method"]),
             ("method.unknown", "nobold underline"),
-            ("command", palette.command),
-            ("option", palette.option),
-            ("variable", palette.variable),
+            ("command", palette["command"]),
+            ("option", palette["option"]),
+            ("variable", palette["variable"]),
             ("matching-bracket.cursor", "noinherit bold reverse"),
             ("matching-bracket.other", "noinherit bold reverse"),
-            ("auto-suggestion", palette.faint),
-            ("problem", f"underline {palette.problem}"),
-            ("place", f"italic {palette.faint}".replace("italic italic", "italic")),
+            ("auto-suggestion", palette["faint"]),
+            ("problem", f"underline {palette['problem']}"),
+            ("place", f"italic {palette['faint']}".replace("italic italic", "italic")),
             ("place.default", "underline"),
             # What prompt_toolkit has colours for that cannot be read everywhere.
-            ("control-character", f"noinherit {palette.problem}"),
-            ("nbsp", f"noinherit underline {palette.problem}"),
-            ("digraph", f"noinherit {palette.problem}"),
-            ("tab", f"noinherit {palette.faint}"),
-            ("trailing-whitespace", f"noinherit {palette.faint}"),
+            ("control-character", f"noinherit {palette['problem']}"),
+            ("nbsp", f"noinherit underline {palette['problem']}"),
+            ("digraph", f"noinherit {palette['problem']}"),
+            ("tab", f"noinherit {palette['faint']}"),
+            ("trailing-whitespace", f"noinherit {palette['faint']}"),
             ("aborting", "noinherit"),
             ("exiting", "noinherit"),
             ("search", "noinherit reverse"),
             ("completion-menu.completion.current", "noinherit bg:#444444 #ffffff"),
             # The prompt and its toolbar.
             ("prompt", "bold"),
-            ("prompt.lost", f"bold {palette.error}"),
+            ("prompt.lost", f"bold {palette['error']}"),
             ("bottom-toolbar", "noreverse"),
             ("bottom-toolbar.text", "noreverse"),
-            ("bottom-toolbar.problem", f"noreverse {palette.problem}"),
+            ("bottom-toolbar.problem", f"noreverse {palette['problem']}"),
             ("bottom-toolbar.focus", "noreverse bold"),
-            ("bottom-toolbar.keys", f"noreverse {palette.faint}"),
+            ("bottom-toolbar.keys", f"noreverse {palette['faint']}"),
             ("bottom-toolbar.mode", "noreverse bold"),
             ("documentation.title", "bold"),
             ("documentation.name", ""),
             ("documentation.here", "bold reverse"),
-            ("documentation.type", palette.number),
-            ("documentation.faint", palette.faint),
+            ("documentation.type", palette["number"]),
+            ("documentation.faint", palette["faint"]),
             # What happens to a server.
-            ("good", palette.string),
-            ("bad", palette.error),
+            ("good", palette["string"]),
+            ("bad", palette["error"]),
             # A server on the whole screen.
-            ("top.low", palette.string),
-            ("top.high", palette.problem),
-            ("top.full", f"bold {palette.error}"),
+            ("top.low", palette["string"]),
+            ("top.high", palette["problem"]),
+            ("top.full", f"bold {palette['error']}"),
             # A server's log.
-            ("log.time", palette.faint),
-            ("log.debug", palette.faint),
-            ("log.info", palette.string),
-            ("log.warning", palette.problem),
-            ("log.error", f"bold {palette.error}"),
-            ("log.critical", f"bold reverse {palette.error}"),
-            ("log.who", palette.number),
-            ("log.faint", palette.faint),
+            ("log.time", palette["faint"]),
+            ("log.debug", palette["faint"]),
+            ("log.info", palette["string"]),
+            ("log.warning", palette["problem"]),
+            ("log.error", f"bold {palette['error']}"),
+            ("log.critical", f"bold reverse {palette['error']}"),
+            ("log.who", palette["number"]),
+            ("log.faint", palette["faint"]),
             # Answers of workers beside each other.
-            ("different", f"bold {palette.problem}"),
+            ("different", f"bold {palette['problem']}"),
             # What is shown.
             ("out", "bold"),
-            ("footer", palette.faint),
-            ("note", palette.faint),
-            ("hint", palette.faint),
-            ("error", f"bold {palette.error}"),
+            ("footer", palette["faint"]),
+            ("note", palette["faint"]),
+            ("hint", palette["faint"]),
+            ("error", f"bold {palette['error']}"),
         ]
     )
 
