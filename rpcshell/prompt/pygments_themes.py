@@ -15,7 +15,7 @@ class PygmentsThemes:
         return tuple(sorted(get_all_styles()))
 
     def colours(self, name: str) -> dict[str, str]:
-        """The colours of a style by what has them, as `theme` names it; raises `UsageError` where there is no such style."""
+        """The colours of a style by what has them, as in `theme`; raises `UsageError` where there is no such style."""
         try:
             style = get_style_by_name(name)
         except ClassNotFound:
