@@ -124,12 +124,7 @@ def _put_together(
 
     prompt = make_prompt(
         LineContext(
-            session,
-            commands,
-            workers=workers,
-            variables=variables,
-            aliases=aliases,
-            reply_values=reply_values,
+            session, commands, workers=workers, variables=variables, aliases=aliases, reply_values=reply_values
         ),
         keys=config.keys,
         complaint=config.complaint,
