@@ -90,7 +90,9 @@ class Crew:
     @property
     def forking(self) -> bool:
         """Whether there may be a worker whose process is not known yet."""
-        return self.stems is not None and self.stems.forking
+        if self.stems is None:
+            return False
+        return sum(not worker.pid for worker in self._living.values()) > self.stems.queued
 
     def __iter__(self) -> Iterator[WorkerProcess]:
         return iter(tuple(self._living.values()))
@@ -291,8 +293,6 @@ class Crew:
         except OSError as error:
             self._on_fork_failed(worker, cannot_start(worker.slot, error.strerror))
             return
-        if self.stems is not None:
-            self.stems.identified(worker.index)
         self._watch_process(worker)
         worker.channel.acknowledge()
 

@@ -78,7 +78,6 @@ class Stems:
         self._private = private
         self._start_timeout = start_timeout
         self._orders: deque[ForkOrder] = deque()
-        self._unidentified: set[int] = set()
         self._all: list[StemProcess] = []
         self._current: StemProcess | None = None
         self._coming: StemProcess | None = None
@@ -102,9 +101,9 @@ class Stems:
         return {stem.process.pid for stem in self}
 
     @property
-    def forking(self) -> bool:
-        """Whether there may be a worker whose pid is not known yet."""
-        return bool(self._unidentified)
+    def queued(self) -> int:
+        """How many workers are wanted that no stem was ordered yet to fork."""
+        return len(self._orders)
 
     @property
     def has_failed(self) -> bool:
@@ -155,13 +154,8 @@ class Stems:
         """Whether a stem has yet to say what became of a worker that it was ordered to fork."""
         return any(stem.under_way == index for stem in self._all)
 
-    def identified(self, index: int) -> None:
-        """Note that the process of a worker is known."""
-        self._unidentified.discard(index)
-
     def left(self, index: int) -> None:
         """Note that a worker has ended, or is not wanted any more."""
-        self._unidentified.discard(index)
         for stem in self._all:
             stem.workers.discard(index)
             if stem.under_way == index:
@@ -261,7 +255,6 @@ class Stems:
             stem.under_way = order.index
             stem.workers.add(order.index)
             stem.deadline = time.monotonic() + _FORK_PATIENCE
-            self._unidentified.add(order.index)
 
     def _on_reports(self, stem: StemProcess) -> None:
         try:
