@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from rpcserver import Service
 from rpcserver.system.scoreboard import SlotBoard
 from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import fork, pool
@@ -64,6 +65,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def full_fork_worker(door: Door) -> ForkWorker:
     worker = ForkWorker(setup(ServerSettings(max_children=1, reclaim_idle=0)))
+    worker.dispatcher = worker.make_dispatcher(Service("test"), worker.board)
     worker.acceptor = door  # type: ignore[assignment]
     worker._turned_away = Lingering()
     worker._tick = 1.0
@@ -121,6 +123,7 @@ def test_a_full_queue_is_full_after_looks_in_vain_only(
     accepted, client = pair
     settings = ServerSettings(queue=1)
     worker = PoolWorker(setup(settings))
+    worker.dispatcher = worker.make_dispatcher(Service("test"), worker.board)
     assert worker._parking.add(accepted)
     client.sendall(request("echo", 1))
     connection = worker._parking.take(10)
