@@ -113,7 +113,9 @@ def _stem_status(stem: StemProcess, use: MemoryUse, now: int) -> StemStatus:
 def _listener_status(listener: Listener) -> ListenerStatus:
     """Describe an address; nothing waits at one that is closed."""
     queue = listen_queue(listener.socket) if listener.fileno() >= 0 else None
-    return ListenerStatus(listener.address, *((None, None) if queue is None else (queue.waiting, queue.limit)))
+    if queue is None:
+        return ListenerStatus(listener.address)
+    return ListenerStatus(listener.address, queue.waiting, queue.limit)
 
 
 def _resident_memory(pid: int) -> int:

@@ -65,7 +65,6 @@ class RegistryKeeper:
     ) -> None:
         self._end = end
         self._client = client
-        self._path = path
         self._node = f"{path}/{name}"
         self._acl = acl
         self._words = words
@@ -200,7 +199,8 @@ class RegistryKeeper:
                 self._answered(self._client.delete_async(self._node, version=found[1].version))
             return RegistryState.ABSENT
         if found is None:
-            self._create(wanted)
+            new = self._client.create_async(self._node, wanted, acl=self._acl, ephemeral=True, makepath=True)
+            self._answered(new)
         elif not mine:
             self._take_over(wanted, found[1].version)
         elif found[0] != wanted:
@@ -217,13 +217,6 @@ class RegistryKeeper:
                 return self._read()
             return None
         return found
-
-    def _create(self, member: bytes) -> None:
-        try:
-            self._answered(self._client.create_async(self._node, member, acl=self._acl, ephemeral=True))
-        except NoNodeError:
-            self._answered(self._client.ensure_path_async(self._path, acl=self._acl))
-            self._answered(self._client.create_async(self._node, member, acl=self._acl, ephemeral=True))
 
     def _take_over(self, member: bytes, version: int) -> None:
         """Put a node in the place of one that a former session has left, at once, so that nobody misses it."""
