@@ -53,18 +53,13 @@ class EndedCall:
         return CallError.of_reply(self.method, self.reply, self.took) if self.reply is not None else self.failure
 
     @property
-    def code(self) -> int | None:
-        """The code of a server's error."""
-        return None if self.reply is None or self.reply.fault is None else self.reply.fault.code
-
-    @property
     def fate(self) -> str:
         """What became of it: answered, busy, error, lost (may have run), unsent, refused (no connection) or timeout."""
-        match self.failure:
-            case None if self.code is None:
-                return "answered"
+        match self.error:
             case None:
-                return "busy" if self.code == ErrorCode.BUSY else "error"
+                return "answered"
+            case CallError(code=ErrorCode.BUSY):
+                return "busy"
             case ConnectionLost(may_have_run=True):
                 return "lost"
             case ConnectionLost():

@@ -121,7 +121,7 @@ class _Track:
 
     def is_followed_by(self, point: _Point) -> bool:
         """Whether the counts went on; those of another process with the same id begin anew."""
-        return not self._points or point.calls >= self._points[-1].calls
+        return point.calls >= self._points[-1].calls
 
     def add(self, point: _Point) -> None:
         if not self._points or point.seconds - self._points[-1].seconds >= _CLOSEST:
@@ -133,23 +133,19 @@ class _Track:
 
     @property
     def rate(self) -> float | None:
-        span = self._span()
-        return None if span is None else (span[1].calls - span[0].calls) / (span[1].seconds - span[0].seconds)
+        return self._growth(lambda point: point.calls)
 
     @property
     def busy(self) -> float | None:
-        span = self._span()
-        return None if span is None else max(0.0, (span[1].busy - span[0].busy) / (span[1].seconds - span[0].seconds))
+        return self._growth(lambda point: point.busy)
 
-    def _span(self) -> tuple[_Point, _Point] | None:
-        """The points between which lately is."""
+    def _growth(self, count: Callable[[_Point], float]) -> float | None:
+        """How much was added a second lately; never less than nothing."""
         if len(self._points) < 2:
             return None
-        last = self._points[-1]
-        for before in reversed(self._points):
-            if last.seconds - before.seconds >= _WINDOW:
-                return before, last
-        return self._points[0], last
+        first, last = self._points[0], self._points[-1]
+        before = next((point for point in reversed(self._points) if last.seconds - point.seconds >= _WINDOW), first)
+        return max(0.0, (count(last) - count(before)) / (last.seconds - before.seconds))
 
 
 class WorkerLog(msgspec.Struct, frozen=True):
