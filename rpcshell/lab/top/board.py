@@ -27,7 +27,7 @@ _Line = TypeVar("_Line")
 class Board(ABC, Generic[_Line]):
     """The state of a screen that has rows. What they are, and what further keys do, is for those derived from it.
 
-    Rows can be sorted by the columns that `sorts` names, the first one at the beginning, each in the order `by` it.
+    Rows are sorted by one of the columns in `sorts`, at first by the first; `by` gives the order that suits a column.
     """
 
     def __init__(self, sorts: Sequence[str], by: Callable[[str], RowOrder]) -> None:
@@ -101,14 +101,14 @@ class Board(ABC, Generic[_Line]):
 
     @abstractmethod
     def _arrange(self) -> None:
-        """`_place` what is known by now."""
+        """Put what is known by now in order, and `_place` it."""
 
     @abstractmethod
     def _identity(self, line: _Line) -> Sequence[object]:
-        """What tells that a line is the one that is sought, the surest first."""
+        """What tells that another line is of the same thing, the surest first."""
 
     def _place(self, lines: list[_Line]) -> None:
-        """Have rows in that order; the selected one stays selected, or what took its place."""
+        """Have these rows; the selected one stays selected, or what took its place."""
         self.lines = lines
         self._sought = self._sought or self.selected_line
         if self._sought is not None:
