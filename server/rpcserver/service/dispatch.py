@@ -300,7 +300,7 @@ class Dispatcher:
         stage = READING
         try:
             if large:
-                arguments = await on_loop.large_values.run(endpoint.read, request.params)
+                arguments = await on_loop.run_large(endpoint.read, request.params)
             else:
                 arguments = endpoint.read(request.params)
             stage = CALLING
@@ -316,7 +316,7 @@ class Dispatcher:
                 result = await result
             stage = REPLYING
             if large or endpoint.last_was_large or (type(result) in HOLDERS and len(result) > MANY):
-                reply = await on_loop.large_values.run(self._reply, result, request, endpoint, started, close)
+                reply = await on_loop.run_large(self._reply, result, request, endpoint, started, close)
             else:
                 reply = self._reply(result, request, endpoint, started, close)
             endpoint.last_was_large = len(reply) > LARGE

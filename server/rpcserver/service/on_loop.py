@@ -29,38 +29,29 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class LargeValues:
-    """The thread for what is large, which starts when it is first needed. That is over soon, so that one is enough."""
+class OnLoop:
+    """What a dispatcher has done on the loop, or beside it in threads. The guard is that of its handlers."""
 
-    __slots__ = ("_executor",)
+    def __init__(self, guard: StrayGuard) -> None:
+        self._guard = guard
+        self._for_large: Executor | None = None
 
-    def __init__(self) -> None:
-        self._executor: Executor | None = None
-
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function there, and raise here what it raises."""
-        if self._executor is None:
-            self._executor = concurrent.futures.ThreadPoolExecutor(1, "rpcserver-large")
+    async def run_large(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read or write what is large in a thread of its own; that is over soon, so that one is enough."""
+        if self._for_large is None:
+            self._for_large = concurrent.futures.ThreadPoolExecutor(1, "rpcserver-large")
         loop = asyncio.get_running_loop()
         try:
-            there = loop.run_in_executor(self._executor, partial(uncollected, function, *args, **kwargs))
+            there = loop.run_in_executor(self._for_large, partial(uncollected, function, *args, **kwargs))
         except RuntimeError:
             # There is no thread left: it is done here, and others wait.
-            self._executor = None
+            self._for_large = None
             return function(*args, **kwargs)
         try:
             return await there
         finally:
             # An exception's traceback would keep this frame, and this frame the exception.
             del there
-
-
-class OnLoop:
-    """What a dispatcher has done on the loop, or beside it in threads. The guard is that of its handlers."""
-
-    def __init__(self, guard: StrayGuard) -> None:
-        self.large_values = LargeValues()
-        self._guard = guard
 
     def call_in_thread(
         self, endpoint: Endpoint, arguments: Any, connection: Peer, executor: Executor | None

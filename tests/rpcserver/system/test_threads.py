@@ -17,7 +17,8 @@ import pytest
 
 from rpcserver import RpcError
 from rpcserver.service.coroutines import CoroutineRunner
-from rpcserver.service.on_loop import LargeValues
+from rpcserver.service.on_loop import OnLoop
+from rpcserver.system.strays import StrayGuard
 from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.testing import ServerFailed, serve
 from rpcserver.workers import load_model
@@ -42,7 +43,7 @@ def test_what_needs_a_thread_is_done_without_or_refused_by_name() -> None:
         threads = ThreadCalls(HandlerThreads(2, loop))
         for number in range(3):
             assert await threads.submit(abs, -number) == number
-        assert await LargeValues().run(abs, -3) == 3
+        assert await OnLoop(StrayGuard()).run_large(abs, -3) == 3
 
     async def coroutine() -> None:
         pass
