@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from rpcshell.line.catalog import Method
 from rpcshell.line.language import (
@@ -82,7 +82,7 @@ def find_places(line: Line, call: CallLine, cursor: int, method: Method) -> tupl
         if method.by_name if listed else method.by_position:
             # What it does not take has no places of its own.
             schema, names = ANYTHING, ()
-        place = finder.in_value(params, schema, pair=False, names=names)
+        place = finder.in_value(params, schema, names=names)
     return () if place is None else (place,)
 
 
@@ -136,14 +136,6 @@ def _around(node: ObjectNode | ArrayNode, cursor: int) -> bool:
     return node.start < cursor and (cursor < node.end or not node.closed)
 
 
-class _Inner(NamedTuple):
-    """A value further inside, its schema and the name nearest to it."""
-
-    node: Node
-    schema: Schema
-    field: str
-
-
 class _Finder:
     def __init__(self, line: Line, cursor: int, resolve: Resolver) -> None:
         self._line = line
@@ -176,28 +168,18 @@ class _Finder:
         return None
 
     def in_value(
-        self, node: Node, schema: Schema, *, pair: bool, field: str = "", names: tuple[str, ...] = ()
+        self, node: Node, schema: Schema, *, pair: bool = False, field: str = "", names: tuple[str, ...] = ()
     ) -> Place | None:
-        while True:
-            if isinstance(node, ObjectNode):
-                if not _around(node, self._cursor):
-                    return None
-                found: Place | _Inner | None = self._in_object(node, schema)
-            elif isinstance(node, ArrayNode):
-                if not _around(node, self._cursor):
-                    return None
-                found = self._in_array(node, schema, field, names)
-            elif self.touches(node):
-                return self._value(node, schema, pair=pair, field=field)
-            else:
-                return None
-            if not isinstance(found, _Inner):
-                return found
-            node, schema, field = found
-            pair = False
-            names = ()
+        """The place in a value, whose depth is bounded by the parser: two calls a level."""
+        if not isinstance(node, ObjectNode | ArrayNode):
+            return self._value(node, schema, pair=pair, field=field) if self.touches(node) else None
+        if not _around(node, self._cursor):
+            return None
+        if isinstance(node, ObjectNode):
+            return self._in_object(node, schema)
+        return self._in_array(node, schema, field, names)
 
-    def _in_object(self, node: ObjectNode, schema: Schema) -> "Place | _Inner | None":
+    def _in_object(self, node: ObjectNode, schema: Schema) -> Place | None:
         before: Member | None = None
         for member in node.members:
             if member.start > self._cursor:
@@ -206,7 +188,7 @@ class _Finder:
             if self.touches(member) and member.start < member.end:
                 return self._key(node, member, schema, pair=False)
             if self.touches(member.value) and not isinstance(member.value, MissingNode):
-                return _Inner(member.value, self._property(node, member, schema), member.key)
+                return self.in_value(member.value, self._property(node, member, schema), field=member.key)
         match self._mark_before():
             case "{" | "<" | ",":
                 return self._key(node, None, schema, pair=False)
@@ -215,11 +197,12 @@ class _Finder:
                 return ValuePlace(inner, self._cursor, self._cursor, "", pair=False, field=before.key)
         return None
 
-    def _in_array(self, node: ArrayNode, schema: Schema, field: str, names: tuple[str, ...]) -> "Place | _Inner | None":
+    def _in_array(self, node: ArrayNode, schema: Schema, field: str, names: tuple[str, ...]) -> Place | None:
         index = 0
         for item in node.items:
             if self.touches(item) and not isinstance(item, MissingNode):
-                return _Inner(item, self._item(node, schema, index), names[index] if index < len(names) else field)
+                field = names[index] if index < len(names) else field
+                return self.in_value(item, self._item(node, schema, index), field=field)
             if item.end > self._cursor:
                 break
             index += 1
