@@ -56,6 +56,7 @@ class AnyClient:
     """What the blocking and the asyncio client have in common; `Client` documents it."""
 
     _dialect: DialectFactory = Native
+    _on_change: Callable[[FleetEvent], object] | None = None
 
     def __init__(
         self,
@@ -165,11 +166,13 @@ class AnyClient:
     def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
         """Have a function told of each change of a fleet: an instance was added, removed, ejected or is back.
 
-        Of a single server there is nothing to tell.
+        It is called in the thread that finds it out, for one after another, and of the asyncio client on its loop. Of a
+        single server there is nothing to tell.
 
         Example:
             >>> client.on_change(lambda event: print(event.kind, event.instance.target))  # doctest: +SKIP
         """
+        self._on_change = handler
 
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance, with a dialect that does not listen."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import EllipsisType
 
     from rpcshell.client.any_client import ClientOptions
-    from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
+    from rpcshell.client.fleet.instances import Candidate, InstanceState, Listed
     from rpcshell.client.target import FleetTarget, Target
     from rpcwire import Reply
 
@@ -44,7 +44,6 @@ class AsyncFleetClient(AsyncClient):
         self._watched = asyncio.Event()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._probes: set[asyncio.Task[None]] = set()
-        self._handler: Callable[[FleetEvent], object] | None = None
         self._balancer.replace(listed_in(target))
 
     def __repr__(self) -> str:
@@ -54,10 +53,6 @@ class AsyncFleetClient(AsyncClient):
     def instances(self) -> tuple[InstanceState, ...]:
         """The instances that are known by now."""
         return self._balancer.states
-
-    def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
-        """Have a function told of each change; it is called on the client's event loop."""
-        self._handler = handler
 
     async def connect(self) -> None:
         """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
@@ -239,10 +234,10 @@ class AsyncFleetClient(AsyncClient):
         """Tell the user's function what has changed."""
         while self._balancer.events:
             event = self._balancer.events.popleft()
-            if self._handler is None:
+            if self._on_change is None:
                 continue
             try:
-                self._handler(event)
+                self._on_change(event)
             except Exception as error:  # noqa: BLE001 - it is the user's code, and no call may fail by it
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a function given to on_change failed", "exception": error}

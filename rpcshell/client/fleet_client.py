@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.connection import Connection
-    from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
+    from rpcshell.client.fleet.instances import Candidate, InstanceState, Listed
     from rpcshell.client.target import FleetTarget, Target
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
@@ -49,7 +49,6 @@ class FleetClient(Client):
         self._changed = threading.Condition(self._lock)
         # Apart from calls: there may be a thread for each of a thousand instances, and each ejection would wake all.
         self._probes = threading.Condition(self._lock)
-        self._handler: Callable[[FleetEvent], object] | None = None
         self._telling = False
         self._balancer.replace(listed_in(target))
 
@@ -66,10 +65,6 @@ class FleetClient(Client):
         """The instances that are known by now."""
         with self._lock:
             return self._balancer.states
-
-    def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
-        """Have a function told of each change; it is called in the thread that finds it out, for one after another."""
-        self._handler = handler
 
     def connect(self) -> None:
         """Ask the registry for the instances, and connect to one of them anew, rather than with the first call."""
@@ -273,17 +268,17 @@ class FleetClient(Client):
         """Tell the user's function what has changed, unless another thread is at it, which then goes on with this."""
         events = self._balancer.events
         with self._lock:
-            if self._handler is None:
+            if self._on_change is None:
                 events.clear()
             if self._telling:
                 return
             self._telling = True
         while True:
             with self._lock:
-                if not events or self._handler is None:
+                if not events or self._on_change is None:
                     self._telling = False
                     return
-                handler, event = self._handler, events.popleft()
+                handler, event = self._on_change, events.popleft()
             try:
                 handler(event)
             except Exception:  # noqa: BLE001 - it is the user's code, and no call may fail by it
