@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.async_client import AsyncClient
@@ -206,19 +205,19 @@ class AsyncFleetClient(AsyncClient):
             if source is None:
                 self._watched.set()
                 return
-            source.start(bound(self._listed_elsewhere, loop, source))
+
+            def tell(listed: Sequence[Listed], source: Source = source) -> None:
+                # In a thread of the source; a closed loop has nobody who waits for it.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._listed, source, listed)
+
+            source.start(tell)
         if not len(self._balancer):
             try:
                 async with asyncio.timeout(self._dialling_limit(deadline, loop.time())):
                     await self._watched.wait()
             except TimeoutError:
                 raise ConnectionFailed(self._fleet, source.problem()) from None
-
-    def _listed_elsewhere(self, loop: asyncio.AbstractEventLoop, source: Source, listed: Sequence[Listed]) -> None:
-        """Hand to the loop what the registry says; the threads of the source call this."""
-        # A closed loop has nobody who waits for it.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._listed, source, listed)
 
     def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
         if source is not self._source:

@@ -145,7 +145,14 @@ class Dap(FramedDialect):
         """What a message says; when breakpoints can be set, those that are held are."""
         match message["type"]:
             case "event":
-                yield from self._happened(str(message["event"]), message.get("body"))
+                event, body = str(message["event"]), message.get("body")
+                if changed := event == "capabilities":
+                    self._capabilities |= as_mapping(as_mapping(body).get("capabilities"))
+                yield Event(event, body, offers_changed=changed)
+                if event == "initialized":
+                    self._initialized = True
+                    if self._started:
+                        yield Tell(self._configuration())
             case "response":
                 number, command = self._calls.pop(message["request_seq"], (0, ""))
                 failed = message["success"] is not True
@@ -158,16 +165,6 @@ class Dap(FramedDialect):
                 yield ServerRequest(str(message["command"]), message.get("arguments"), message["seq"])
             case kind:
                 raise InvalidReply(f"a message is an event, a response or a request, not {kind!r:.40}")
-
-    def _happened(self, event: str, body: Any) -> Iterator[Message]:
-        changed = event == "capabilities"
-        if changed:
-            self._capabilities |= as_mapping(as_mapping(body).get("capabilities"))
-        yield Event(event, body, offers_changed=changed)
-        if event == "initialized":
-            self._initialized = True
-            if self._started:
-                yield Tell(self._configuration())
 
     def cancel(self, number: int) -> bytes | None:
         """The request for it, where the adapter knows that."""

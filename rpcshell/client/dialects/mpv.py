@@ -162,16 +162,12 @@ def _method(command: dict[str, Any]) -> dict[str, Any]:
         return {**method, "params": [{"name": args[-1]["name"], "schema": rest}], "x-params": "whole"}
     names = [arg["name"] for arg in args]
     params = [
-        _param(
-            arg["name"],
-            _TYPES.get(arg["type"], {}),
-            required=not arg["optional"] and arg["type"] in _WITHOUT_DEFAULT,
-            completes=name in _OF_PROPERTIES and arg["name"] in ("name", "value"),
-        )
+        {
+            "name": arg["name"],
+            "schema": _TYPES.get(arg["type"], {}),
+            "required": not arg["optional"] and arg["type"] in _WITHOUT_DEFAULT,
+            "x-completes": name in _OF_PROPERTIES and arg["name"] in ("name", "value"),
+        }
         for arg in args
     ]
     return {**method, "params": params, **({"paramStructure": "by-position"} if "name" in names else {})}
-
-
-def _param(name: str, schema: dict[str, Any], *, required: bool, completes: bool) -> dict[str, Any]:
-    return {"name": name, "schema": schema, "required": required, "x-completes": completes}

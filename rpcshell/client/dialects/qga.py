@@ -91,8 +91,7 @@ class GuestAgent(Qapi):
             return Description.refused("guest-info", refusal)
         told = as_mapping(reply.result)
         named = [one for one in as_list(told.get("supported_commands")) if isinstance(as_mapping(one).get("name"), str)]
-        methods = map(_method, named)
-        return Description.of_methods(methods, "QEMU guest agent", as_text(told.get("version")), "command")
+        return Description.of_methods(map(_method, named), "QEMU guest agent", as_text(told.get("version")), "command")
 
 
 def _method(command: dict[str, Any]) -> dict[str, Any]:

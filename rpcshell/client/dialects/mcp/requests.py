@@ -37,7 +37,7 @@ def for_a_person(request: ServerRequest) -> ServerRequest:
     params = as_mapping(request.params)
     if params.get("mode") == "url":
         url = as_text(params.get("url"))
-        form = Form(_gone_there, f"{as_text(params.get('message'))}\n{_where(url)}")
+        form = Form(lambda action, _: {"action": action}, f"{as_text(params.get('message'))}\n{_where(url)}")
         return msgspec.structs.replace(request, form=form)
     form = Form(_filled_in, as_text(params.get("message")), as_mapping(params.get("requestedSchema")))
     return msgspec.structs.replace(request, form=form)
@@ -61,10 +61,6 @@ def with_urls(error: Any) -> Any:
     asked = [as_mapping(one) for one in as_list(as_mapping(told.get("data")).get("elicitations"))]
     pages = [f"{as_text(one.get('message'))} {_where(as_text(one.get('url')))}" for one in asked]
     return {**told, "message": " ".join((as_text(told.get("message")), *pages, "Then call again."))}
-
-
-def _gone_there(action: FormAction, _fields: dict[str, Any]) -> dict[str, Any]:
-    return {"action": action}
 
 
 def _filled_in(action: FormAction, fields: dict[str, Any]) -> dict[str, Any]:
