@@ -137,7 +137,8 @@ class Lsp(JsonRpc):
         """What the server is capable of, by now."""
         found = dict(self._static)
         for method, options in self._registered.values():
-            if subject := self._subject(method):
+            known = self._table.methods.get(method)
+            if subject := _SUBJECTS.get(method, "") if known is None else known.needs.partition(".")[0]:
                 found[subject] = options or found.get(subject) or True
         return found
 
@@ -148,11 +149,6 @@ class Lsp(JsonRpc):
     @property
     def _folders(self) -> list[dict[str, str]]:
         return [{"uri": self._root.as_uri(), "name": self._root.name}]
-
-    def _subject(self, method: str) -> str:
-        """The capability that a registration of a method is about."""
-        known = self._table.methods.get(method)
-        return _SUBJECTS.get(method, "") if known is None else known.needs.partition(".")[0]
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """Files: those that are open, and beside them those that there are where one is asked for that need not be."""
@@ -176,13 +172,11 @@ class Lsp(JsonRpc):
         own = self.encode(self.envelope(method, params, **({"id": number} if replies else {})))
         if isinstance(file, str) and method in (OPEN, CLOSE):
             own = b""
-        data = b"".join((*self._encoded(chain(told, self._files.changed())), own))
+        notes = (self.encode(self.envelope(*note)) for note in chain(told, self._files.changed()))
+        data = b"".join((*notes, own))
         if not replies:
             self.say(Reply("sent", None, id=number))
         return data
-
-    def _encoded(self, told: Iterator[Told]) -> Iterator[bytes]:
-        return (self.encode(self.envelope(method, params)) for method, params in told)
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says; that the server offers something else from now on is an event too."""

@@ -32,7 +32,7 @@ from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp import methods, signs
 from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, McpCall, outcome, progress, routed, texts, uri_of
 from rpcshell.client.dialects.mcp.headers import header_places, header_value
-from rpcshell.client.dialects.mcp.requests import CAPABILITIES, capabilities_with, for_a_person, own_answer, with_urls
+from rpcshell.client.dialects.mcp.requests import CAPABILITIES, SAMPLING, for_a_person, own_answer, with_urls
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, Reply, decode_value
@@ -83,7 +83,7 @@ class Mcp(JsonRpc):
         answers: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(max_reply, floats, framing)
-        self._capabilities = capabilities_with(answers, self.capabilities)
+        self._capabilities = {**self.capabilities, **({"sampling": {}} if SAMPLING in answers else {})}
         self._modern = False
         self._version: str | None = None
         self._session: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,11 +23,6 @@ _ELICITATION: Final = "elicitation/create"
 _URL_REQUIRED: Final = -32042
 _REFUSED: Final = -1
 """The code for what the user does not want, as the specification has it for sampling."""
-
-
-def capabilities_with(answers: Set[str], capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a client can be asked for whose program answers these methods."""
-    return {**capabilities, "sampling": {}} if SAMPLING in answers else capabilities
 
 
 def for_a_person(request: ServerRequest) -> ServerRequest:
