@@ -109,13 +109,11 @@ class Companions:
     def stop(self) -> None:
         """End all of them, which have nothing to lose, and let go of what they kept."""
         for companion in self._all:
-            companion.due = None
             if companion.process is not None:
                 companion.process.send_signal(signal.SIGKILL)
                 with contextlib.suppress(ChildProcessError):
                     os.waitid(os.P_PIDFD, companion.process.fileno(), os.WEXITED)
                 self._let_go(companion)
-        for companion in self._all:
             for kept in companion.duty.keeps:
                 kept.close()
         self._all.clear()
