@@ -19,6 +19,7 @@ from click.shell_completion import (
 
 from rpcshell.client.errors import UsageError
 from rpcshell.servers.folders import state_folder
+from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config_reading import load_config
 from rpcshell.view.settings import Settings
@@ -103,8 +104,6 @@ def completion_script(shell: str, command: click.Command) -> str:
 
 def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Targets with names, those that were used before, and files."""
-    from rpcshell.servers.target_memory import TargetMemory
-
     del param
     names: tuple[str, ...] = ()
     if ctx.params.get("spawn") is None:

@@ -172,3 +172,9 @@ def seen(data: bytes) -> str:
     """The first bytes of what was said, as a message shows them."""
     text = data[:SHOWN].decode("latin-1")
     return '"' + "".join(c if c.isascii() and c.isprintable() else f"\\x{ord(c):02x}" for c in text) + '"'
+
+
+def gone(where: Target, reason: str) -> ProtocolError:
+    """The error for a server that takes no connection any more after it has taken one."""
+    what = f"{where} took one connection, and now: {reason}; it may serve a single client and end"
+    return ProtocolError(what, hint=f"start it again, and name what it speaks, as in lsp:{where} or dap:{where}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc, other_protocol, seen
+from rpcshell.client.diagnosis import HTTP_SERVER, gone, not_rpc, other_protocol, seen
 from rpcshell.client.dialects.recognition import HTTP
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.http_responses import status_hint
@@ -107,9 +107,3 @@ class Finding(msgspec.Struct, frozen=True):
         what = f"{self.asked} is an HTTP server, and no server of MCP at /mcp: it answered {seen(status)}"
         where = f"http://{self.asked}/PATH" if isinstance(self.asked, TcpTarget) else "https://HOST:PORT/PATH"
         return ProtocolError(what, hint=f"{where} names another path")
-
-
-def gone(where: Target, reason: str) -> ProtocolError:
-    """The error for a server that takes no connection any more after it has taken one."""
-    what = f"{where} took one connection, and now: {reason}; it may serve a single client and end"
-    return ProtocolError(what, hint=f"start it again, and name what it speaks, as in lsp:{where} or dap:{where}")

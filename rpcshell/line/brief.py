@@ -6,6 +6,7 @@ Nothing here recurses, so no value is nested too deeply for it.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from rpcshell.line.json_text import scalar_text
 from rpcwire import TextFloat
 
 LONGEST_NAME = 80
@@ -87,7 +88,4 @@ def _members(container: Any, most: int, blank: str) -> Iterator[str | _Inner]:
 def _scalar(value: Any, most: int) -> str:
     if isinstance(value, TextFloat):
         return value.text
-    # A call without a catalog does not wait for the import.
-    import json
-
-    return json.dumps(value[: most + 1] if isinstance(value, str) else value, ensure_ascii=False, default=str)
+    return scalar_text(value[: most + 1] if isinstance(value, str) else value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from msgspec.structs import replace
 
+from rpcshell.client.diagnosis import gone
 from rpcshell.client.dialects import Description
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
 from rpcshell.client.target import ChildTarget
@@ -175,8 +176,6 @@ def _settled(
         if not (again and is_own(finder.asked)) and finder.look():
             client, again = turn_to(finder.target), True
     except ConnectionFailed as error:
-        from rpcshell.client.verdict import gone
-
         return Discovery(note=str(gone(finder.asked, error.reason)), failed=True)
     except ProtocolError as error:
         may_tell_later = finder.finding is not None and finder.finding.busy is not False

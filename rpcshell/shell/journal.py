@@ -17,7 +17,6 @@ from rpcshell.view.histogram import Histogram, bucket_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.line.language import VariableNode
     from rpcshell.shell.call import Call
 
 __all__ = ["LAST", "CallCounts", "CallStatistics", "Journal", "Variables", "memory_of"]
@@ -210,9 +209,3 @@ class CallStatistics:
 
 class Variables(UserDict[str, Any]):
     """The results that lines can name, in the order in which they were first given; the last one is `$_`."""
-
-    def lookup(self, path: VariableNode) -> Any:
-        """The value at a path such as `$u.items[0].id`; a `LineError` says what there is instead."""
-        from rpcshell.line.language import walk
-
-        return walk(self.data, path)

@@ -23,6 +23,7 @@ from rpcshell.line.language import (
     line_value,
     parse,
     statements,
+    walk,
 )
 from rpcshell.line.masking import Known
 from rpcshell.shell.diverted import Diverted, check_sink
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from rpcshell.line.catalog import Method
-    from rpcshell.line.language import Line, Problem, Sink
+    from rpcshell.line.language import Line, Problem, Sink, VariableNode
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
@@ -284,7 +285,7 @@ class Shell:
             self.output.result(made)
 
     def _show_value(self, line: Line, body: ValueLine) -> None:
-        value = self._evaluated(line, lambda: line_value(body, self.variables.lookup))
+        value = self._evaluated(line, lambda: line_value(body, self._lookup))
         name = line.text[body.value.start : body.value.end]
         if body.assignment is not None:
             name = f"${body.assignment.name}"
@@ -329,7 +330,7 @@ class Shell:
     def _params(self, line: Line, call: CallLine) -> Any:
         # JSON says by itself what it means; only the short forms depend on what the method takes.
         method = None if call.form == "json" else self.session.method(call.method, params=call.form == "pairs")
-        params = self._evaluated(line, lambda: call_params(call, method, self.variables.lookup))
+        params = self._evaluated(line, lambda: call_params(call, method, self._lookup))
         return params if method is None else method.arranged(params)
 
     def _evaluated(self, line: Line, evaluate: Callable[[], Any]) -> Any:
@@ -347,6 +348,10 @@ class Shell:
 
     def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
         return self._missteps.syntax_problem(line, problem)
+
+    def _lookup(self, path: VariableNode) -> Any:
+        """The value at a path such as `$u.items[0].id`; a `LineError` says what there is instead."""
+        return walk(self.variables, path)
 
     def _find(self, name: str) -> Method | None:
         """The method of a name, as far as the target has told; nobody at the prompt waits for it to tell."""

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from rpcshell.line.json_text import json_text
+from rpcshell.line.json_text import json_text, scalar_text
 
 _PLAIN_METHOD = re.compile(r"(?:\$/|[^\W\d])[\w.\-/:]*")
 _PLAIN_KEY = re.compile(r"[^\W\d][\w.\-]*")
@@ -30,10 +30,7 @@ def key_text(name: str) -> str:
 
 def quote(text: str, mark: str = '"') -> str:
     """A string literal with `mark`, a single or double quote, at both ends."""
-    # Most lines are only read.
-    import json
-
-    literal = json.dumps(text, ensure_ascii=False)
+    literal = scalar_text(text)
     if mark == "'":
         literal = "'" + literal[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
     return escape(literal)

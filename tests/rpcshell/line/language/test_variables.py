@@ -1,5 +1,6 @@
 """Variables: how they are written, what they lead to, and what is said where they lead nowhere."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rpcshell.line.language import (
     call_params,
     line_value,
     parse,
+    walk,
 )
 from rpcshell.shell.journal import Variables
 from tests.rpcshell.line.language.test_calls import method_with
@@ -32,9 +34,9 @@ def variables() -> Variables:
 def value_of(text: str, variables: Variables) -> Any:
     body = parse(text).body
     if isinstance(body, ValueLine):
-        return line_value(body, variables.lookup)
+        return line_value(body, partial(walk, variables))
     assert isinstance(body, CallLine)
-    return call_params(body, None, variables.lookup)
+    return call_params(body, None, partial(walk, variables))
 
 
 def problem_of(text: str) -> Problem:
@@ -105,7 +107,7 @@ def test_a_text_without_it_is_json_and_stays_as_it_is(variables: Variables) -> N
 def test_pairs_take_a_variable_as_it_is_whatever_the_schema_says(variables: Variables) -> None:
     body = parse("m zip=$u.id").body
     assert isinstance(body, CallLine)
-    assert call_params(body, method_with(zip={"type": "string"}), variables.lookup) == {"zip": 7}
+    assert call_params(body, method_with(zip={"type": "string"}), partial(walk, variables)) == {"zip": 7}
 
 
 @pytest.mark.parametrize(
