@@ -162,7 +162,8 @@ class _Check:
             yield from _exclusive_bounds(node, value, schema)
 
     def _fixed(self, node: Node, value: Any, fixed: Sequence[Any]) -> Iterator[Problem]:
-        if self._still_typed(node) and any(isinstance(allowed, str) and allowed.startswith(value) for allowed in fixed):
+        begun = node.text if isinstance(node, WordNode) and self._still_typed(node) else None
+        if begun and any(isinstance(allowed, str) and allowed.startswith(begun) for allowed in fixed):
             return
         # Python takes True for 1; JSON does not.
         if not any(value == allowed and isinstance(value, bool) is isinstance(allowed, bool) for allowed in fixed):

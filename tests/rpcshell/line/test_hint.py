@@ -241,6 +241,13 @@ def test_a_word_that_may_become_what_it_has_to_be_is_no_mistake(text: str) -> No
     assert not hint_at(text).problem
 
 
+@pytest.mark.parametrize(("text", "wrong"), [("m p=5", False), ("m p=1", False), ("m p=a", False), ("m p=2 ", True)])
+def test_where_texts_and_numbers_are_allowed_a_word_may_become_any(text: str, wrong: bool) -> None:
+    schema = {"enum": ["ab", 5, "10"]}
+    known = Catalog.from_openrpc({"methods": [{"name": "m", "params": [{"name": "p", "schema": schema}]}]})
+    assert hint_at(text, known).problem == wrong
+
+
 def test_what_is_typed_by_habit_is_told_what_it_is() -> None:
     assert hint_at("ls -l") == Hint("ls is no method; :methods lists the methods, !ls -l the files")
     assert not hint_at("exit").problem
