@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rpcshell.lab.bench.rounds import thinned, whole_intervals
 from rpcshell.lab.bench.svg_chart import Axis, Band, Curve, Rule, even_axis, log_axis, named_axis, xy
-from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, in_seconds, latency, per_second, round_latency, round_rate, share
 from rpcshell.view.width import cut
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Interval, Measurement
     from rpcshell.lab.bench.rounds import Contestant
+    from rpcshell.view.histogram import Histogram
 
 __all__ = [
     "Scale", "has_timeline", "latency_chart", "percentile_chart", "points_of", "quickness_chart", "rate_chart",
@@ -46,7 +46,7 @@ class Scale(NamedTuple):
 
 def scale_of(runs: Sequence[Measurement]) -> Scale:
     """Axes that suit several runs."""
-    histograms = [Histogram(one.latency) for one in runs if one.calls]
+    histograms = [one.histogram for one in runs if one.calls]
     intervals = [interval for one in runs for interval in points_of(one)]
     answered = [interval for interval in intervals if interval.calls]
     rates = [max(one.calls, one.problems) / one.length for one in intervals]
@@ -76,7 +76,7 @@ def has_timeline(measurement: Measurement) -> bool:
 
 def latency_chart(name: str, measurement: Measurement, scale: Scale) -> str:
     """How many calls took how long."""
-    histogram = Histogram(measurement.latency)
+    histogram = measurement.histogram
     steps = histogram.steps(_STEPS, scale.latency)
     shares = [step.calls / histogram.count for step in steps]
     p50, p99 = histogram.percentile(50), histogram.percentile(99)
@@ -98,7 +98,7 @@ def latency_chart(name: str, measurement: Measurement, scale: Scale) -> str:
 
 def percentile_chart(name: str, runs: Sequence[tuple[str, Measurement]]) -> str:
     """How long the slowest calls of each run took; its axis is as wide from 99 to 99.9 % as from 90 to 99 %."""
-    curves = [(label, Histogram(one.latency)) for label, one in runs if one.calls]
+    curves = [(label, one.histogram) for label, one in runs if one.calls]
     nines = min(_MOST_NINES, max(1.0, math.log10(max(histogram.count for _, histogram in curves))))
     told = "; ".join((f"{label}: " if len(curves) > 1 else "") + _percentiles(one, _TOLD) for label, one in curves)
     lines = []
@@ -214,7 +214,7 @@ def speed_chart(name: str, contestants: Sequence[Contestant]) -> str:
 
 def quickness_chart(name: str, contestants: Sequence[Contestant]) -> str:
     """Median, 99th and 99.9th percentile of each, all of which have replies."""
-    histograms = [Histogram(one.whole.latency) for one in contestants]
+    histograms = [one.whole.histogram for one in contestants]
     found = [[one.percentile(percent) for one in histograms] for percent in _SIDE_BY_SIDE]
     told = [
         f"{one.name}: {_percentiles(histogram, _SIDE_BY_SIDE)}"

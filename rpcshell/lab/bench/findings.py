@@ -241,7 +241,7 @@ def _silence(measurement: Measurement) -> Iterator[BenchFinding]:
 
 def _hidden(measurement: Measurement) -> Iterator[BenchFinding]:
     """What a closed loop does not show; where connections wait for a worker, that is told already."""
-    histogram = Histogram(measurement.latency)
+    histogram = measurement.histogram
     slowest = histogram.largest
     if (
         measurement.plan.rate is None

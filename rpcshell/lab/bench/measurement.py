@@ -123,6 +123,11 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool = False
 
     @property
+    def histogram(self) -> Histogram:
+        """The latencies."""
+        return Histogram(self.latency)
+
+    @property
     def rate(self) -> float:
         """Calls a second."""
         return self.calls / self.seconds if self.seconds else 0.0
@@ -174,7 +179,7 @@ def shares_summed(parts: Iterable[Mapping[str, InstanceShare]]) -> dict[str, Ins
 
 def as_json(measured: Measurement) -> dict[str, Any]:
     """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
-    histogram = Histogram(measured.latency)
+    histogram = measured.histogram
     named = named_params(measured.plan.params, measured.plan.names)
     plan = msgspec.to_builtins(measured.plan, builtin_types=(TextFloat,))
     del plan["tls"], plan["names"]

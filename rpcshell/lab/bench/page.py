@@ -19,7 +19,6 @@ from rpcshell.lab.bench.measurement import as_json
 from rpcshell.lab.bench.rounds import contestants_of
 from rpcshell.version import __version__
 from rpcshell.view.escape import visible, visible_json
-from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import a_call, latency, number, per_second, share, size, unbroken
 from rpcwire import encode_value
 
@@ -108,7 +107,7 @@ def _section(name: str, title: str, kind: str, parts: Iterable[str]) -> str:
 
 
 def _tiles(measurement: Measurement) -> str:
-    histogram, server = Histogram(measurement.latency), measurement.server
+    histogram, server = measurement.histogram, measurement.server
     tiles = [("calls a second", per_second(measurement.rate), "")]
     if measurement.latency:
         tiles += [(f"p{percent:g}", latency(histogram.percentile(percent)), "") for percent in (50.0, 99.0, 99.9)]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.lab.bench.charts import points_of
 from rpcshell.lab.bench.findings import examples_of, percentile_or_dash, target_text
 from rpcshell.view.escape import visible
-from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import a_call, count_of, in_seconds, latency, number, per_second, share, size, size_or_dash
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def _of_server(text: Callable[[ServerUse], str]) -> CellText:
 
 
 def _percentile(percent: float) -> CellText:
-    return lambda run: latency(Histogram(run.latency).percentile(percent))
+    return lambda run: latency(run.histogram.percentile(percent))
 
 
 def _with_share(count: int, whole: int) -> str:
@@ -71,8 +70,8 @@ _FIGURES: Final[dict[str, dict[str, CellText]]] = {
     },
     "Latency": {
         **{f"p{percent:g}": _percentile(percent) for percent in (50.0, 75.0, 90.0, 99.0, 99.9)},
-        "slowest": lambda run: latency(Histogram(run.latency).largest),
-        "mean": lambda run: latency(Histogram(run.latency).mean),
+        "slowest": lambda run: latency(run.histogram.largest),
+        "mean": lambda run: latency(run.histogram.mean),
     },
     "Server": {
         "model": _of_server(lambda server: visible(server.model)),
@@ -107,7 +106,7 @@ def figures_table(contestants: Sequence[Contestant]) -> str:
 
 def latency_table(measurement: Measurement) -> str:
     """How many calls took how long, in fewer steps than the chart has."""
-    histogram = Histogram(measurement.latency)
+    histogram = measurement.histogram
     seen = 0.0
     rows = []
     for step in histogram.steps(_STEPS):
@@ -121,7 +120,7 @@ def latency_table(measurement: Measurement) -> str:
 
 def percentile_table(contestants: Sequence[Contestant]) -> str:
     """Percentiles of the latency, a column for each run."""
-    histograms = [Histogram(one.whole.latency) for one in contestants]
+    histograms = [one.whole.histogram for one in contestants]
     rows = [[f"{percent:g} %", *(latency(one.percentile(percent)) for one in histograms)] for percent in _PERCENTILES]
     return _table("Latency by percentile", ("at most", *(one.name for one in contestants)), rows)
 

@@ -24,7 +24,6 @@ from rpcshell.lab.bench.rounds import contestants_of, whole_intervals
 from rpcshell.lab.bench.svg_chart import even_marks, log_marks
 from rpcshell.view.bars import bar
 from rpcshell.view.escape import visible
-from rpcshell.view.histogram import Histogram
 from rpcshell.view.pretty import NUMBER, STRING
 from rpcshell.view.table import Figure, fitting, render_table
 from rpcshell.view.units import (
@@ -125,7 +124,7 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
 def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
     rate = f"{per_second(measurement.rate)} calls/s"
     yield from _row("rate", [(NUMBER, rate), ("", length_text(measurement))], width)
-    histogram = Histogram(measurement.latency)
+    histogram = measurement.histogram
     if measurement.calls:
         percentiles = [f"p{percent:g} {latency(histogram.percentile(percent))}" for percent in _PERCENTILES]
         yield from _row("latency", [("", part) for part in [*percentiles, f"max {latency(histogram.largest)}"]], width)
@@ -247,7 +246,7 @@ def _latency_plot(measurement: Measurement, width: int) -> list[str]:
 
     However few calls took a time, they are seen.
     """
-    histogram = Histogram(measurement.latency)
+    histogram = measurement.histogram
     columns = width - _PLOT_LABEL - 1
     steps = histogram.steps(columns)
     if not steps:

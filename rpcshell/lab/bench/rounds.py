@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from rpcshell.lab.bench.findings import name_of
 from rpcshell.lab.bench.measurement import shares_summed, summed
-from rpcshell.view.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +37,7 @@ class Contestant(NamedTuple):
     @property
     def p99(self) -> float:
         """In seconds."""
-        return Histogram(self.whole.latency).percentile(99)
+        return self.whole.histogram.percentile(99)
 
 
 def contestants_of(measurements: Sequence[Measurement]) -> list[Contestant]:
@@ -51,7 +50,7 @@ def contestants_of(measurements: Sequence[Measurement]) -> list[Contestant]:
 
 def _contestant(name: str, rounds: list[Measurement]) -> Contestant:
     if len(rounds) > 1:
-        p99s = [Histogram(one.latency).percentile(99) for one in rounds]
+        p99s = [one.histogram.percentile(99) for one in rounds]
         return Contestant(name, merged(rounds), [one.rate for one in rounds], p99s, len(rounds))
     (only,) = rounds
     return Contestant(name, only, rate_parts(only), p99_parts(only), 1)

@@ -14,7 +14,6 @@ import msgspec
 
 from rpcshell.lab.bench.rounds import p99_parts, rate_parts
 from rpcshell.servers.folders import replace_file
-from rpcshell.view.histogram import Histogram
 from rpcwire import encode_value
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def run_of(measurement: Measurement) -> RememberedRun:
         calls=measurement.calls,
         failed=measurement.failed / (measurement.attempts or 1),
         rate=measurement.rate,
-        p99=Histogram(measurement.latency).percentile(99),
+        p99=measurement.histogram.percentile(99),
         rates=rate_parts(measurement),
         p99s=p99_parts(measurement),
     )
