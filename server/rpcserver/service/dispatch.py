@@ -195,9 +195,6 @@ class Dispatcher:
             return refuse_body(body, self._faults.of_cancelled_batch(error), close=close)
         return self._reply_fault(CALLING, error, request, self._endpoints[request.method], 0, close)
 
-    def note_refusal(self, peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
-        """Take note of a call, or a client without one, that was turned away before it came here."""
-
     def refuse_unfinished(self, body: bytes | bytearray, fault: Fault, started: int, close: bool) -> bytes:
         """Answer a request that nobody waits for any more, and that was begun at a time of perf_counter_ns()."""
         try:
@@ -205,6 +202,9 @@ class Dispatcher:
         except MessageError:
             return refuse_body(body, fault, close=close)
         return request.frame_fault(fault, meta=self._meta(started) if request.meta else None, close=close)
+
+    def note_refusal(self, peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
+        """Take note of a call, or a client without one, that was turned away before it came here."""
 
     def _note(self, endpoint: Endpoint) -> None:
         self._noted = endpoint

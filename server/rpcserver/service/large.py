@@ -1,4 +1,4 @@
-"""What is large goes ways of its own: long requests are read in one go, and what would hold up a loop in a thread.
+"""What is large goes ways of its own: long requests are read in one go, and what would hold up a loop by `on_loop`.
 
 Of a short request the envelope is read first and tells the method, whose types then read the params. That goes through
 the params twice, which of long ones takes a tenth of the time. On an event loop more is at stake: msgspec keeps the

@@ -36,10 +36,7 @@ class LoopThread:
         self._pid = 0
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        """Wait for an awaitable's result; RuntimeError where it cancels its own task, or the runner is closed.
-
-        An exception that interrupts the wait (a signal handler's, say) cancels the coroutine.
-        """
+        """Do as `CoroutineRunner.run` says."""
         call = _Call()
         try:
             with self._lock:
@@ -59,12 +56,8 @@ class LoopThread:
             # The exception's traceback would otherwise hold this frame, and this frame the exception.
             del error, future
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Cancel what still runs, and end the loop. The runner can be used again afterwards.
-
-        Coroutines may take `timeout` seconds to end after their cancellation. The loop's thread is left to end by
-        itself: it waits for what the loop's executor still does.
-        """
+    def close(self, timeout: float) -> None:
+        """Do as `CoroutineRunner.close` says."""
         with self._lock:
             loop, self._loop, ended = self._loop, None, self._ended
         if loop is None or self._pid != os.getpid():
