@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.companion import Duty
 from rpcserver.system.errors import ServerError
+from rpcserver.system.log import RateLimit
 
 if TYPE_CHECKING:
     import socket
@@ -139,6 +140,7 @@ def _watch(find: Callable[[], Watched], place: tuple[object, ...] | None, end: s
     """Watch until the process ends; `place` is where the app was when the workers were started."""
     # It logs every change, and a log file may lie in the folder.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    problems = RateLimit()
     while True:
         watched = find()
         found = watched.place()
@@ -149,7 +151,13 @@ def _watch(find: Callable[[], Watched], place: tuple[object, ...] | None, end: s
             place = found
             _tell(end, [str(watched)])
         logger.info("watching %s", watched)
-        _watch_place(watched, find, end)
+        try:
+            _watch_place(watched, find, end)
+        except RuntimeError as error:
+            # watchfiles does not tell of a change to what has a name that is not UTF-8, nor of others in that moment.
+            if problems.allows():
+                logger.warning("changes were not seen: %s", error)
+            time.sleep(_LOOK_MS / 1000)
 
 
 def _watch_place(watched: Watched, find: Callable[[], Watched], end: socket.socket) -> None:
@@ -177,10 +185,7 @@ def _watch_place(watched: Watched, find: Callable[[], Watched], end: socket.sock
         if find().place() != place:
             return
         if paths:
-            folder = watched.folder
-            _tell(
-                end, sorted({str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths})
-            )
+            _tell(end, sorted({str(_within(path, watched.folder)) for path in paths}))
         if any(map(_leads_to_folder, paths)):
             return
 

@@ -151,6 +151,15 @@ def test_a_release_whose_name_is_no_text_is_watched_as_well(tmp_path: Path, capl
     assert "n\\udcffw changed: reloading" in caplog.text
 
 
+def test_a_file_whose_name_is_no_text_keeps_nobody_from_seeing_others(
+    host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.until_reloaded((tmp_path / "calc.py").touch)
+    (tmp_path / os.fsdecode(b"n\xffw.txt")).touch()
+    host.until_reloaded((tmp_path / "calc.py").touch)
+    assert "exited" not in caplog.text
+
+
 def test_many_changes_at_once_are_one_reload(host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     host.until_reloaded((tmp_path / "first.py").touch)
