@@ -114,11 +114,7 @@ def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> s
 
 
 def load_dialect(name: str, dialects: Mapping[str, DialectFactory] = _NONE) -> Any:
-    """The dialect of a name.
-
-    Raises:
-        UsageError: There is none, or it cannot be loaded.
-    """
+    """The dialect of a name; a UsageError where there is none, or it cannot be loaded."""
     if (own := OWN.get(name)) is not None:
         module, _, attribute = own.partition(":")
         return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)
