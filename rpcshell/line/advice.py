@@ -78,7 +78,7 @@ def _read_arguments(rest: str, names: Collection[str]) -> list[_Argument] | None
         name: str | None = None
         value: str | None = word
         if (option := _OPTION.fullmatch(word)) is not None:
-            name, value = option["name"], option["value"]
+            name, value = option["name"], option["value"] or None
         elif (pair := _PAIR.fullmatch(word)) is not None and (pair["mark"] != ":" or pair["name"] in names):
             name, value = pair["name"], pair["value"] or None
         if value is None:

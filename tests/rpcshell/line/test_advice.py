@@ -68,6 +68,8 @@ _METHODS = Catalog.from_openrpc(
         ("add a = 1", ["add a=1"]),
         ("add a:1 b: 2", ["add a=1 b=2"]),
         ("add --a 1 --b=2", ["add a=1 b=2"]),
+        ("add --a= 1", ["add a=1"]),
+        ("add 1 --b=", []),
         ("add a:=1 b:=2", ["add a=1 b=2"]),
         ("add b 2 a 1", ["add b=2 a=1"]),
         ("add -1 b=2", ["add a=-1 b=2"]),
