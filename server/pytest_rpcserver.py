@@ -7,6 +7,7 @@ stands alone: it costs next to nothing, and a project may have an `rpcserver` of
 from __future__ import annotations
 
 import contextlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,9 +31,9 @@ def rpc_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running
     try:
         from rpcserver.testing import serve
     except ImportError as error:
-        import rpcserver
-
-        pytest.fail(f"rpc_server needs the package rpcserver, and imports {rpcserver.__file__}: {error}", pytrace=False)
+        found = find_spec("rpcserver")
+        where = None if found is None else found.origin
+        pytest.fail(f"rpc_server needs the package rpcserver, and imports {where}: {error}", pytrace=False)
     servers = request.node.stash.setdefault(_SERVERS, [])
     with contextlib.ExitStack() as running:
 

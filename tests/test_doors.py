@@ -5,7 +5,7 @@ from collections import Counter
 from tests.test_architecture import all_imports
 
 DOORS = {
-    "pytest_rpcserver": {"rpcserver", "rpcserver.testing"},
+    "pytest_rpcserver": {"rpcserver.testing"},
     "rpcserver.arbiter.control": {"tempfile"},
     "rpcserver.arbiter.crew": {"rpcserver.arbiter.stems"},
     "rpcserver.arbiter.spawner": {"rpcserver.workers.stem"},
@@ -14,7 +14,6 @@ DOORS = {
     "rpcserver.ops.registrar": {"rpcserver.ops.registry_session"},
     "rpcserver.ops.registry_access": {"ssl"},
     "rpcserver.ops.watch": {"watchfiles"},
-    "rpcserver.options": {"click.shell_completion"},
     "rpcserver.run": {
         "rpcserver.arbiter.control_service",
         "rpcserver.ops.metrics",
@@ -44,12 +43,10 @@ DOORS = {
         "rpcshell.app.script",
         "rpcshell.app.script_output",
         "rpcshell.app.shell_completion",
-        "rpcshell.servers.target_memory",
     },
-    "rpcshell.app.repl": {"rpcshell.shell.leaving", "rpcshell.shell.own_server", "rpcshell.shell.shell"},
+    "rpcshell.app.repl": {"rpcshell.shell.shell"},
     "rpcshell.app.script": {"rpcshell.lab.bench.conduct"},
     "rpcshell.app.script_output": {"rpcshell.line.masking", "rpcshell.view.render"},
-    "rpcshell.app.target_options": {"rpcshell.shell.mcp_servers"},
     "rpcshell.client.addresses": {"shlex", "urllib.parse"},
     "rpcshell.client.any_client": {
         "rpcshell.client.description",
@@ -64,7 +61,6 @@ DOORS = {
     "rpcshell.client.dialling": {"rpcshell.client.tls"},
     "rpcshell.client.errors": {"traceback"},
     "rpcshell.client.fleet.sources": {"rpcshell.client.fleet.serverset_source", "rpcshell.client.fleet.srv_source"},
-    "rpcshell.client.http_connection": {"rpcshell.client.tls"},
     "rpcshell.client.opening": {"rpcshell.client.fleet_client"},
     "rpcshell.client.target": {"rpcwire.serverset", "shlex"},
     "rpcshell.client.transport": {"rpcshell.client.child", "rpcshell.client.http"},
@@ -86,12 +82,7 @@ DOORS = {
     "rpcshell.prompt.documentation": {"rpcshell.prompt.synopsis"},
     "rpcshell.prompt.history": {"rpcshell.line.masking", "rpcshell.prompt.history_entries"},
     "rpcshell.prompt.screen": {"rpcshell.prompt.rendering"},
-    "rpcshell.prompt.session": {
-        "rpcshell.prompt.event_line",
-        "rpcshell.prompt.form",
-        "rpcshell.prompt.templates",
-        "rpcshell.shell.questions",
-    },
+    "rpcshell.prompt.session": {"rpcshell.prompt.event_line", "rpcshell.prompt.form", "rpcshell.prompt.templates"},
     "rpcshell.prompt.tabstops": {"rpcshell.prompt.templates"},
     "rpcshell.prompt.theme": {"rpcshell.prompt.pygments_themes"},
     "rpcshell.prompt.toolbar": {"rpcshell.prompt.remarks", "rpcshell.shell.discovery"},

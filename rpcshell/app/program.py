@@ -15,6 +15,7 @@ from rpcshell.app.guard import threads_told
 from rpcshell.app.options import plain_options
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
+from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.config import UnclearArguments
 from rpcshell.shell.session import Session
 from rpcshell.view.settings import Settings
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from rpcshell.app.options import Options
     from rpcshell.app.script_output import ScriptOutput
-    from rpcshell.servers.target_memory import TargetMemory
 
 __all__ = ["run"]
 
@@ -132,8 +132,6 @@ def _run_script(options: Options) -> int:
 
 
 def _memory() -> TargetMemory:
-    from rpcshell.servers.target_memory import TargetMemory
-
     return TargetMemory(state_folder)
 
 

@@ -21,6 +21,8 @@ from rpcshell.prompt.programs import keys_kept
 from rpcshell.prompt.session import Prompt
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
+from rpcshell.shell.leaving import told_while_leaving
+from rpcshell.shell.own_server import start_server
 from rpcshell.shell.session import Leave
 from rpcshell.version import __version__
 
@@ -199,8 +201,6 @@ def _begin(session: Session, shell: Callable[[], Shell], screen: Screen, options
     try:
         with foreseen(debug=options.debug):
             if options.spawn is not None:
-                from rpcshell.shell.own_server import start_server
-
                 start_server(session, screen, options.spawn)
             elif options.target is not None:
                 connect(session, shell, options.target)
@@ -267,8 +267,6 @@ def _last_row(text: str, parts: Sequence[str]) -> int:
 
 
 def _close(session: Session, screen: Screen) -> None:
-    from rpcshell.shell.leaving import told_while_leaving
-
     server = session.server
     try:
         if server is not None and server.poll() is None:

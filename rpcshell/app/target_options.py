@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import HttpTarget, ServersetTarget
+from rpcshell.shell.mcp_servers import mcp_server
 from rpcshell.shell.target_config import checked_headers, filled
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ __all__ = ["with_headers", "with_mcp_server", "with_registry_credentials"]
 
 def with_mcp_server(config: Config, file: str, name: str) -> Config:
     """A configuration with a server of a file as other clients of MCP have."""
-    from rpcshell.shell.mcp_servers import mcp_server
-
     return _with_target(config, name, mcp_server(file, name))
 
 

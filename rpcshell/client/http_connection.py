@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rpcshell.client.dialling import dial_tcp
 from rpcshell.client.target import HttpTarget, TlsFiles, TlsTarget
+from rpcshell.client.tls import client_context, handshake_failed, server_name
 
 
 def open_connection(target: HttpTarget, timeout: float, tls: TlsFiles | None) -> http.client.HTTPConnection:
@@ -30,8 +31,6 @@ def open_connection(target: HttpTarget, timeout: float, tls: TlsFiles | None) ->
 
 
 def _secure(sock: socket.socket, where: TlsTarget, timeout: float, tls: TlsFiles | None) -> socket.socket:
-    from rpcshell.client.tls import client_context, handshake_failed, server_name
-
     try:
         context = client_context(tls or TlsFiles(), where)
         sock.settimeout(timeout)

@@ -35,6 +35,7 @@ from rpcshell.prompt.terminal_background import background_without_asking, hear_
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import StatusBar, Toolbar
 from rpcshell.shell.address_book import short_name
+from rpcshell.shell.questions import Questions
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from rpcshell.prompt.contrast import RGB
     from rpcshell.prompt.event_line import EventLine
     from rpcshell.prompt.templates import Template
-    from rpcshell.shell.questions import Questions
     from rpcshell.shell.unasked import Unasked
 
 _LONGEST_NAME: Final = 40
@@ -215,8 +215,6 @@ class Prompt:
     def hear_questions(self, unasked: Unasked) -> None:
         """Have what a server asks a person asked here, from now on."""
         if self._questions is None:
-            from rpcshell.shell.questions import Questions
-
             self._questions = Questions(self._asked, self.screen.note)
         self._questions.listen(unasked.hearing)
 
