@@ -84,6 +84,11 @@ class Field:
             if self.required:
                 raise FormProblem("this has to be filled in")
             return LEFT_OUT
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            # Terminals give bytes that are none as halves of surrogate pairs.
+            raise FormProblem("a part of it is no UTF-8") from None
         value = [self._one(part.strip()) for part in typed.split(",") if part.strip()] if self.many else self._one(text)
         self._check(value)
         return value

@@ -56,6 +56,8 @@ def test_a_text_has_the_value_that_its_field_takes(name: str, text: str, value: 
     [
         ("name", "", "has to be filled in"),
         ("name", "A", "at least 2"),
+        ("name", "Ad\udcff", "no UTF-8"),
+        ("age", "\udcff", "no UTF-8"),
         ("age", "x", "a number is wanted"),
         ("age", "1.5", "integer"),
         ("age", "17", "at least 18"),
