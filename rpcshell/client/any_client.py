@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from rpcshell.client.dialect_names import dialect_name, is_dialect
 from rpcshell.client.dialects.native import Native
+from rpcshell.client.dialects.registry import dialect_factory
 from rpcshell.client.errors import UsageError
 from rpcshell.client.exchange import Requester
 from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles
@@ -87,8 +88,6 @@ class AnyClient:
         self.listens = self.absent_params = self.one_call = False
         self._pipelined = True
         if target.dialect or dialect is not None:
-            from rpcshell.client.dialects.registry import dialect_factory
-
             if target.dialect and dialect is not None and is_dialect(dialect_name(target.dialect)):
                 raise UsageError(f"{target} names a dialect, and one is given", hint="leave out the one or the other")
             http = isinstance(target, HttpTarget)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
 from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.elapsed import elapsed_text, told_while
-from rpcshell.view.differences import MISSING, differences, group
+from rpcshell.view.differences import MISSING
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, in_the_shells_words
 from rpcshell.view.render import FOOTER
@@ -20,15 +19,11 @@ from rpcshell.view.units import call_time, count_of, letter, plural
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rpcshell.client.broadcast import InstanceAnswer
-    from rpcshell.servers.fanout import Answer
+    from rpcshell.commands.comparison import Answered, Comparison
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
-
-_MOST_PLACES: Final = 20
-"""Places that differ which are shown."""
 
 _MOST_VARIANTS: Final = 8
 _NARROW: Final = 60
@@ -47,7 +42,10 @@ def call_each(shell: Shell, *, call: str) -> None:
     that another client holds is not waited for, but named; the call never runs later.
     """
     method, params = shell.read_call(call)
-    found, interrupted = (_of_workers if shell.session.fleet is None else _of_instances)(shell, method, params)
+    # Most shells call one server.
+    from rpcshell.commands.comparison import of_instances, of_workers
+
+    found, interrupted = (of_workers if shell.session.fleet is None else of_instances)(shell, method, params)
     if interrupted and not found.answers:
         raise Cancelled(f"cancelled: the call was sent to no {found.noun}")
     shell.variables["_"] = [_plain(answer) for answer in found.answers]
@@ -60,90 +58,7 @@ def call_each(shell: Shell, *, call: str) -> None:
     _complain(found, interrupted)
 
 
-def _of_workers(shell: Shell, method: str, params: object) -> tuple[_Comparison, bool]:
-    """What the workers of a server of one's own answered, and whether Ctrl-C was pressed before all had."""
-    from rpcshell.servers.fanout import FanOut
-
-    session = shell.session
-    target = shell.supervisor.native_target(":each")
-    with shell.supervisor.control() as control:
-        # It may hold the worker that the call is to reach.
-        session.hang_up()
-        fan = FanOut(target, control, session.tls, session.limit)
-        interrupted = _interrupted(shell, lambda: fan.run(method, params))
-    answers = [
-        _Answer({"worker": one.worker, "pid": one.pid}, one.worker, one) for _, one in sorted(fan.answers.items())
-    ]
-    missed = [
-        _Missed({"worker": one.worker, "pid": one.pid}, f"worker {one.worker} (pid {one.pid})", one.reason)
-        for _, one in sorted(fan.missed.items())
-    ]
-    return _Comparison("worker", answers, missed), interrupted
-
-
-def _of_instances(shell: Shell, method: str, params: object) -> tuple[_Comparison, bool]:
-    """The same of the instances of a fleet."""
-    from rpcshell.client.broadcast import Broadcast
-
-    session = shell.session
-    instances = () if session.fleet is None else session.fleet.instances
-    session.hang_up()
-    cast = Broadcast((one.target for one in instances), tls=session.tls, plain=session.plain, limit=session.limit)
-    interrupted = _interrupted(shell, lambda: cast.run(method, params))
-    answers, missed = [], []
-    for one in cast.answers:
-        name = str(one.instance)
-        told: dict[str, Any] = {"instance": name}
-        if not one.reached:
-            missed.append(_Missed(told, name, getattr(one.error, "reason", str(one.error))))
-            continue
-        if one.meta is not None:
-            told |= {"worker": one.meta.worker, "pid": one.meta.pid}
-        answers.append(_Answer(told, name, one))
-    return _Comparison("instance", answers, missed), interrupted
-
-
-def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
-    try:
-        with told_while(elapsed_text("waiting"), shell.output.progress):
-            run()
-    except KeyboardInterrupt:
-        return True
-    return False
-
-
-class _Answer(NamedTuple):
-    """What came of the call on one worker, or one instance; who that was in a row of a table, and in a list."""
-
-    told: dict[str, Any]
-    who: int | str
-    came: Answer | InstanceAnswer
-
-
-class _Missed(NamedTuple):
-    """Who the call was not sent to, and why not."""
-
-    told: dict[str, Any]
-    who: str
-    reason: str
-
-
-class _Comparison:
-    """What the workers, or the instances, answered, and where that differs; the noun says which they are."""
-
-    def __init__(self, noun: str, answers: list[_Answer], missed: list[_Missed]) -> None:
-        self.noun = noun
-        self.answers = answers
-        self.missed = missed
-        self.results = [answer for answer in answers if answer.came.error is None]
-        """The answers that are no errors."""
-        self.groups = group([_answered(answer) for answer in answers])
-        """The answers that are the same, each with its places in `answers`."""
-        self.places = differences([answer.came.result for answer in self.results], _MOST_PLACES + 1)
-        """Where results differ, each with the values there and their places in `results`."""
-
-
-def _show(shell: Shell, found: _Comparison) -> None:
+def _show(shell: Shell, found: Comparison) -> None:
     """Show who answered what as a table, what all answered once, and what differs."""
     answers, results, groups = found.answers, found.results, found.groups
     same = len(groups) == 1
@@ -173,9 +88,9 @@ def _show(shell: Shell, found: _Comparison) -> None:
     shell.output.note(f"{len(groups)} different answers of {count_of(len(answers), found.noun)}")
 
 
-def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
-    width, results, places = shell.width, found.results, found.places
-    for place in places[:_MOST_PLACES]:
+def _pieces(shell: Shell, found: Comparison) -> Iterator[Fragment]:
+    width, results = shell.width, found.results
+    for place in found.shown_places:
         yield "class:different", "≠ "
         yield "class:pygments.name.tag", f"{visible(place.path)}\n"
         values = ["(not there)" if variant.value is MISSING else compact(variant.value) for variant in place.variants]
@@ -192,7 +107,7 @@ def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
             yield FOOTER, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
         if len(values) < len(place.variants):
             yield FOOTER, f"    … {len(place.variants) - len(values)} more values\n"
-    if len(places) > _MOST_PLACES:
+    if len(found.places) > len(found.shown_places):
         yield FOOTER, "… more places differ\n"
 
 
@@ -207,18 +122,7 @@ def _named(noun: str, who: Sequence[int | str]) -> str:
     return f"{plural(len(who), noun)} {', '.join(map(str, who))}"
 
 
-def _answered(answer: _Answer) -> Any:
-    """What is equal for answers that count as the same."""
-    match answer.came.error:
-        case None:
-            return [answer.came.result]
-        case CallError() as error:
-            return [error.code, error.message, error.data]
-        case error:
-            return error.message
-
-
-def _plain(answer: _Answer) -> dict[str, Any]:
+def _plain(answer: Answered) -> dict[str, Any]:
     meta = answer.came.meta
     plain = answer.told | {"generation": meta and meta.generation, "ms": round(answer.came.elapsed * 1000, 3)}
     match answer.came.error:
@@ -231,7 +135,7 @@ def _plain(answer: _Answer) -> dict[str, Any]:
             return plain | {"error": {"message": error.message}}
 
 
-def _as_json(method: str, found: _Comparison) -> dict[str, Any]:
+def _as_json(method: str, found: Comparison) -> dict[str, Any]:
     return {
         "method": method,
         "same": len(found.groups) == 1 and not found.missed,
@@ -252,7 +156,7 @@ def _as_json(method: str, found: _Comparison) -> dict[str, Any]:
     }
 
 
-def _complain(found: _Comparison, interrupted: bool) -> None:
+def _complain(found: Comparison, interrupted: bool) -> None:
     """Raise what went wrong, if something did."""
     answers, missed = found.answers, found.missed
     errors = [answer.came.error for answer in answers if answer.came.error is not None]

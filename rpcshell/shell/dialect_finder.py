@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from rpcshell.client.any_client import TIMEOUT
 from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects import HandshakeFailed
+from rpcshell.client.dialects.registry import dialect_factory
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
 from rpcshell.client.socket_owners import greets, program_at
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
@@ -202,10 +203,7 @@ class DialectFinder:
     def _with_headers(self, known: str) -> Target:
         """The target that is remembered; headers, which may be secret, are not."""
         if known == f"native:{self.asked}":
-            # A call in the native protocol needs no table of dialects.
             return self.asked
-        from rpcshell.client.dialects.registry import dialect_factory
-
         try:
             target = Target.parse(known, self._dialects)
             over_http = isinstance(target, HttpTarget)
