@@ -19,12 +19,16 @@ ROOT = Path(__file__).parents[2]
 PATIENT = """
 import sys
 from rpcshell.app.cli import main
+from rpcshell.client import detecting
 from rpcshell.shell import discovery
+from rpcshell.shell.call_trace import CallTrace
 
-discovery.PATIENCE = 20.0
+discovery.PATIENCE = CallTrace.patience = detecting.LIMIT = 20.0
+detecting.PATIENCE = 1.5
 sys.exit(main(sys.argv[1:]))
 """
-"""A shell that gives a server as long to die of its question as a busy machine takes; else it would ask once more."""
+"""A shell that gives a server as long to die of its question, and the other one to answer a guess, as a busy machine
+takes: it would ask once more, or guess again, and either costs a process."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def run_shell(tmp_path: Path, *arguments: str, stdin: str = "") -> subprocess.Co
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
     )
 
@@ -84,7 +88,7 @@ def test_the_shell_calls_the_old_server_and_probes_it_once(chapter_port: int, tm
     # Two processes and four calls from two shells: were each shell to probe, none would be left for the last.
     for _ in range(2):
         done = run_shell(tmp_path, target, "-c", "ping a=1", "-c", 'ping {"b":[2]}')
-        assert (done.stdout, done.returncode) == ('{"a":1}\n{"b":[2]}\n', 0)
+        assert (done.stdout, done.returncode) == ('{"a":1}\n{"b":[2]}\n', 0), done.stderr
 
 
 @pytest.mark.thorough
