@@ -6,7 +6,6 @@ Sockets, processes and logs' destinations are elsewhere; so is what error replie
 from __future__ import annotations
 
 import time
-from functools import cached_property
 from time import monotonic_ns
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +59,7 @@ class Dispatcher:
         self.worker = worker
         self._runner = CoroutineRunner() if runner is None else runner
         self._guard = self._runner.guard
+        self._on_loop: OnLoop | None = None
         self.hooks = WorkerHooks(service, worker, self._runner)
         self.served = self._answered = self._busy = self._bytes_in = self._bytes_out = 0
         self._board = SlotBoard.private() if board is None else board
@@ -277,12 +277,12 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - as above
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
-    @cached_property
-    def _on_loop(self) -> OnLoop:
+    def _begin_on_loop(self) -> OnLoop:
         # Models that block need no event loop.
         from rpcserver.service.on_loop import OnLoop
 
-        return OnLoop(self._guard)
+        self._on_loop = OnLoop(self._guard)
+        return self._on_loop
 
     async def _run_awaiting(
         self,
@@ -293,7 +293,7 @@ class Dispatcher:
         executor: Executor | None,
         large: bool,
     ) -> bytes:
-        on_loop = self._on_loop
+        on_loop = self._on_loop or self._begin_on_loop()
         if request.close:
             connection.heeds_close = True
         started = time.perf_counter_ns() if request.meta else 0
