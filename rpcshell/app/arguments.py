@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.config import Config
 
-__all__ = ["command", "read", "read_arguments", "tls_files", "tls_options"]
-
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 _TARGETS: Final = (

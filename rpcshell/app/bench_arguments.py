@@ -15,8 +15,6 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.config_reading import usable_config
 from rpcwire.worker_models import MODELS
 
-__all__ = ["read_bench_arguments"]
-
 
 @click.command(
     "bench",

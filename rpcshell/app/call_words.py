@@ -21,8 +21,6 @@ from rpcshell.line.language import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["call_of_words"]
-
 _NO_KEY: Final = r"""^$|[\s{}\[\]<>,:"']"""
 
 

@@ -8,8 +8,6 @@ import signal
 import sys
 from typing import Final
 
-__all__ = ["main"]
-
 _COLLECTIONS: Final = (50_000, 50, 100)
 """Thresholds of the garbage collector: with its own, a large reply takes three times as long to decode."""
 

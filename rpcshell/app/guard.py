@@ -16,8 +16,6 @@ from rpcshell.shell.session import Leave
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["TERMINAL_GONE", "foreseen", "threads_told"]
-
 TERMINAL_GONE: Final = (errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF)
 """What reading or writing fails with once the terminal has been closed; nobody is there to be told."""
 

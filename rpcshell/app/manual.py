@@ -18,8 +18,6 @@ from rpcshell.view.terminal import is_terminal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["pages", "show_manual"]
-
 _WIDEST: Final = 100
 _OF_A_PROGRAM: Final = {"rpcshell": "language", "rpcserver": "server"}
 """The guides that stand in the page of a command, below its options."""

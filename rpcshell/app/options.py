@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.command import CommandRegistry
 
-__all__ = ["Options", "Places", "load_commands", "places", "plain_options"]
-
 _SUFFIX: Final = ".rpc"
 """What a script of the current folder ends in, where no slash says that it is one."""
 

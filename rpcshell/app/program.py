@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.app.options import Options
     from rpcshell.app.script_output import ScriptOutput
 
-__all__ = ["run"]
-
 _MOST_TOLD: Final = 20
 """Mistakes in a configuration that are told one by one."""
 

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.unasked import Unasked
 
-__all__ = ["Terminated", "run_repl"]
-
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 _MANY_METHODS: Final = 500

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rpcshell.app.options import Options
     from rpcshell.shell.session import Session
 
-__all__ = ["run_script", "run_statements"]
-
 _BROKEN_PIPE: Final = 141
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.call import Call
 
-__all__ = ["OutputClosed", "OutputFailed", "ScriptOutput", "process_output"]
-
 _LINE_AGAIN: Final = "\r\x1b[K"
 """Has a terminal write over its line (ECMA-48, EL)."""
 

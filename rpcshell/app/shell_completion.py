@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     import click
 
-__all__ = ["SHELLS", "VARIABLE", "complete_setting", "complete_target", "completes_bench", "completion_script"]
-
 _PROGRAM: Final = "rpcshell"
 _BENCH: Final = "bench"
 """The word behind which the options of a benchmark follow."""

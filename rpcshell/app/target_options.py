@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.config import Config
     from rpcshell.shell.target_config import TargetConfig
 
-__all__ = ["with_headers", "with_mcp_server", "with_registry_credentials"]
-
 
 def with_mcp_server(config: Config, file: str, name: str) -> Config:
     """A configuration with a server of a file as other clients of MCP have."""

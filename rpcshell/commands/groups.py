@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["BREAK_IT", "GROUPS", "LOOK", "RUN_A_SERVER", "SCRIPT", "SHELL", "TALK"]
-
 TALK: Final = "Talk"
 LOOK: Final = "Look"
 RUN_A_SERVER: Final = "Run a server"

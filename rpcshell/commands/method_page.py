@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Method
     from rpcshell.line.schema import Resolver, Schema
 
-__all__ = ["columns", "describe_method", "example_call", "own_examples"]
-
 _MOST_TYPES: Final = 20
 _MOST_PARTS: Final = 20_000
 """Parts of schemas that are looked through for named types."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
 
-__all__ = ["matcher"]
-
 _MOST_LISTED: Final = 20_000
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Block", "Code", "Heading", "Item", "Paragraph", "Span", "Table", "read_markdown", "spans"]
-
 _HEADING: Final = re.compile(r"(#+) (.+)")
 _ITEM: Final = re.compile(r"(-|\d+\.) (.+)")
 _IMAGE: Final = re.compile(r"!\[[^\]]*\]\([^)]*\)")

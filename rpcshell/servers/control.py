@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcwire.control import LogPosition
 
-__all__ = ["Control"]
-
 _TIMEOUT: Final = 5.0
 
 _T = TypeVar("_T")

@@ -29,20 +29,6 @@ if TYPE_CHECKING:
 
     from rpcwire.control import ServerStatus
 
-__all__ = [
-    "LocalServer",
-    "SilentServer",
-    "as_targets",
-    "ask_local_servers",
-    "control_folders",
-    "ips_of",
-    "is_on_this_machine",
-    "listens_at",
-    "local_servers",
-    "server_at",
-    "servers_at",
-]
-
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PATIENCE: Final = 5.0

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from rpcwire import Meta
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["Answer", "FanOut", "Missed"]
-
 PATIENCE: Final = 2.5
 """Seconds without another worker after which no more are looked for: each takes a connection within a second."""
 

@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["config_file", "history_file", "replace_file", "state_folder", "user_path"]
-
 
 def user_path(text: str) -> Path:
     """A path as a user writes it: a tilde stands for a home, or, where there is none, for itself."""

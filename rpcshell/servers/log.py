@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.watch import LocalServerWatch
     from rpcwire.control import LogPart
 
-__all__ = ["LEVELS", "LogFilter", "LogFollower", "LogRecord", "LogSink", "Throttle", "read_records"]
-
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 """From the least to the gravest."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.trace import Ends
 
-__all__ = ["ServerEnd", "children_of", "find_server_end", "is_stopped", "listener_at", "process_state"]
-
 _STOPPED: Final = {"T", "t"}
 
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.errors import ConnectionFailed
 
-__all__ = ["SpawnOptions", "SpawnedServer"]
-
 START_TIMEOUT: Final = 75.0
 """Seconds a server has to get ready: longer than the 60 s after which it gives up on its app itself."""
 

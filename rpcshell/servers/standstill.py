@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import Target
 
-__all__ = ["go_on", "stands_still", "stopped_arbiters", "stopped_at"]
-
 
 def stands_still(pid: int) -> str:
     """What is said of a server whose arbiter is stopped, to follow its name."""

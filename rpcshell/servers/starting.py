@@ -12,8 +12,6 @@ from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.processes import children_of
 
-__all__ = ["PATIENCE", "all_listen", "just_started"]
-
 PATIENCE: Final = 5.0
 """Seconds that a server may take until it listens, on a machine that has much to do."""
 

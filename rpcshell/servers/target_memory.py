@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["TargetMemory"]
-
 _FILE: Final = "targets.json"
 _MOST_ENTRIES: Final = 200
 _MOST_RECENT: Final = 20

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.control import Control
     from rpcwire.control import Events, LogPart, LogPosition, ServerStatus
 
-__all__ = ["LocalServerWatch"]
-
 _PATIENCE = 0.5
 """Seconds that whoever stops a thread waits for its last look; a server that hangs is not waited for."""
 

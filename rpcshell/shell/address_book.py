@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.servers.target_memory import TargetMemory
 
-__all__ = ["AddressBook", "Destination", "short_name"]
-
 
 class Destination(msgspec.Struct, frozen=True):
     """A target and how to talk to it; its name is that of the configuration, or its address."""

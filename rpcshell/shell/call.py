@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Meta, Reply
 
-__all__ = ["Call", "Failure", "Outcome"]
-
 Outcome = Literal["ok", "error", "failed", "cancelled"]
 """Of a call: a result, an error reply, no reply, or interrupted before one."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Ends
     from rpcwire import Meta
 
-__all__ = ["KEPT", "PATIENCE", "CallTrace", "FailedAttempt", "Timing"]
-
 KEPT: Final = 64 * 1024
 """Bytes that are kept of a request, and of what came back."""
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from rpcshell.client.client import Client
     from rpcshell.shell.unasked import Unasked
 
-__all__ = ["NOT_SENT", "Cancelling"]
-
 NOT_SENT: Final = "cancelled: the request was not sent"
 _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
 _ASKED_TO_END: Final = "cancelled: the server was asked to end it"

@@ -26,23 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.line.suggest import ValueKind
     from rpcshell.shell.output import Output
 
-__all__ = [
-    "CALL",
-    "COMMAND",
-    "EVENT",
-    "METHOD",
-    "TARGET",
-    "WORKER",
-    "Command",
-    "CommandRegistry",
-    "KindOfWord",
-    "Seconds",
-    "command",
-    "meant_choice",
-    "problem_of",
-    "worker_number",
-]
-
 _WIDTH: Final = 80
 _MOVED: Final = {"time": ":set time on, or off, does that"}
 """What to type in the place of commands that are no more."""

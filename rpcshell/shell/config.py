@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.envelope import Envelope
     from rpcshell.shell.target_config import TargetConfig
 
-__all__ = ["Config", "ConfigProblem", "UnclearArguments"]
-
 
 class ConfigProblem(UsageError):
     """The configuration cannot be used; the message begins with the file and the line."""

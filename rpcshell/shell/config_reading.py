@@ -14,8 +14,6 @@ from rpcshell.shell.config import Config, ConfigProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["load_config", "usable_config"]
-
 _VARIABLE: Final = "RPCSHELL_CONFIG"
 """The environment variable that says where the file is; empty for none."""
 

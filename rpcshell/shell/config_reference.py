@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from rpcshell.view.settings import Setting
 
-__all__ = ["DIALECTS", "config_reference", "toml_setting"]
-
 _HEAD: Final = """\
 # The configuration of rpcshell. Every line is optional: take the # away from what you want to change.
 # It is read once, when the shell starts; `rpcshell --help` says from where.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects.envelope import Envelope
 
-__all__ = ["parse_config"]
-
 _NAME: Final = r"[^\W\d][\w.-]*"
 _UNKNOWN: Final = r"Object contains unknown field `(.*)`"
 _Entry = TypeVar("_Entry")

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from rpcshell.view.settings import Setting
 
-__all__ = ["save_settings"]
-
 _TABLE: Final = "settings"
 _LINE: Final = re.compile(
     r"""(?P<key>[^=]*?\s*=\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s#"']+)(?P<rest>\s*(?:\#.*)?)"""

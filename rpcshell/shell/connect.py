@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
 
-__all__ = ["connect"]
-
 _AGAIN: Final = 0.05
 """Seconds until it is tried again, where a server is about to listen."""
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.call_trace import CallTrace
 
-__all__ = ["PATIENCE", "DialectFinder", "SpeaksOtherwise", "is_own"]
-
 PATIENCE: Final = 0.4
 """Seconds in which a server that is not known yet has to say what it offers, before it is looked at more closely."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.dialect_finder import DialectFinder
 
-__all__ = ["Discovery", "describe", "described", "introduction"]
-
 # A server that dies of being asked should not soon be asked again; one that was only slow, perhaps busy, soon may.
 _REMEMBERED: Final = {"ended": 7 * 24 * 3600.0, "silent": 3600.0}
 

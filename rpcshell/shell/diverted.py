@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.settings import Settings
 
-__all__ = ["Diverted", "check_sink"]
-
 
 class Diverted(Output):
     """Collects results and texts; what is beside the point still goes where it would."""

@@ -14,8 +14,6 @@ from rpcshell.view.units import whole_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["elapsed_text", "told_while"]
-
 _AT_FIRST: Final = 1.0
 """Seconds after which it is worth a line."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
 
-__all__ = ["command_without_colon", "habitual_line"]
-
 
 def habitual_line(
     text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry] | None

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.call import Call
 
-__all__ = ["LAST", "CallCounts", "CallStatistics", "Journal", "Variables", "memory_of"]
-
 LAST: Final = "_"
 """The name of the last result."""
 

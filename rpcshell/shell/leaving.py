@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.session import Session
 
-__all__ = ["told_while_leaving"]
-
 _HURRY: Final = "Ctrl-C hurries it"
 
 _LOOK: Final = 0.5

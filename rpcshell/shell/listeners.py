@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.discovery import Discovery
 
-__all__ = ["NO_REPORTS", "Listeners", "Reports"]
-
 
 class Reports(NamedTuple):
     """Who is told what becomes of a connection to a target, by any thread.

@@ -21,8 +21,6 @@ from rpcwire import ParseError, decode_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["mcp_server"]
-
 _TABLES: Final = ("mcpServers", "servers")
 _URLS: Final = ("url", "httpUrl", "serverUrl")
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
 
-__all__ = ["Missteps"]
-
 _LONGEST_SIGNATURE: Final = 200
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import Target, TlsFiles
 
-__all__ = ["digests_of"]
-
 
 def digests_of(instances: Sequence[Target], tls: TlsFiles | None, *, limit: float) -> dict[Target, str]:
     """A digest of what each instance offers, of those that say it within `limit` seconds."""

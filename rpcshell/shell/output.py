@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["Canvas", "Output"]
-
 
 class Canvas(Protocol):
     """A place where things are drawn over each other."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.output import Output
     from rpcshell.shell.session import Session
 
-__all__ = ["described_server", "start_server"]
-
 
 def start_server(session: Session, output: Output, options: SpawnOptions) -> None:
     """Start a server, connect to it and say where it is, and how to get back to where the prompt was."""

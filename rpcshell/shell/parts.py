@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call_trace import CallTrace
     from rpcshell.shell.output import Output
 
-__all__ = ["MOST_SHOWN", "Parts"]
-
 MOST_SHOWN: Final = 200
 """Parts of one result that are shown to a person; there may be more than anybody reads."""
 

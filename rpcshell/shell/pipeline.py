@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.line.language import Pipe, Sink
     from rpcshell.shell.output import Output
 
-__all__ = ["CommandStopped", "PipeFailed", "deliver", "send"]
-
 _SHELL: Final = "/bin/sh"
 _PATIENCE: Final = 0.5
 """Seconds in which what was stopped together with this process goes on together with it."""

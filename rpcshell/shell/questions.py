@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Form, FormAction, ServerRequest
     from rpcshell.client.hearing import Answer, Hearing
 
-__all__ = ["MANY", "MOST_WAITING", "Question", "Questions"]
-
 MOST_WAITING: Final = 20
 """Forms that may wait; nobody answers more."""
 

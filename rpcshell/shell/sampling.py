@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import ServerRequest
 
-__all__ = ["sampling_by"]
-
 _PATIENCE: Final = 600.0
 """Seconds that a model may take."""
 

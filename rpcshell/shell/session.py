@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Reply
 
-__all__ = ["Leave", "Session", "State"]
-
 State = Literal["none", "connected", "lost"]
 """Of a session: without a target, with a connection that worked last time, or with one that did not."""
 

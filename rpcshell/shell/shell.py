@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 
     Listener = Callable[["Shell", Call], None]
 
-__all__ = ["Shell"]
-
 _HUNG: Final = {"lost", "timeout"}
 
 

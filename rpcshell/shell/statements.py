@@ -13,8 +13,6 @@ from rpcshell.line.language import Assembler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Statement", "read_statements"]
-
 
 class Statement(msgspec.Struct, frozen=True):
     """One call or command of a script: one line, or several where brackets are open across them."""

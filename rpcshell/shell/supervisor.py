@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcwire.control import ServerStatus
 
-__all__ = ["Supervisor", "require_yes"]
-
 _LAST_PORT: Final = 65535
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.listeners import Reports
 
-__all__ = ["connection_to"]
-
 _START_TIMEOUT: Final = 60.0
 """Seconds for a child to start and to greet: what runs it may have to fetch it first."""
 

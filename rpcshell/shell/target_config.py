@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import DialectFactory
 
-__all__ = ["TargetConfig", "TargetProblem", "checked_headers", "fill", "filled"]
-
 _VARIABLE: Final = r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"
 _HEADER_NAME: Final = r"(?a)[!#$%&'*+.^_`|~\w-]+"
 _BELONG: Final = (

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.unasked import Unasked
     from rpcwire import Meta, Reply
 
-__all__ = ["TargetConnection"]
-
 _COMPLETION: Final = 2.0
 """Seconds that a server has to say what a parameter may be: a call has to wait for that."""
 

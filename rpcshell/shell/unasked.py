@@ -27,18 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.client.hearing import Answer
     from rpcshell.client.target import Target
 
-__all__ = [
-    "MOST_EVENTS",
-    "EventLog",
-    "Follower",
-    "HeardEvent",
-    "LoggedLine",
-    "StrayLog",
-    "Subscription",
-    "Unasked",
-    "iso_time",
-]
-
 _T = TypeVar("_T")
 
 MOST_EVENTS: Final = 1000

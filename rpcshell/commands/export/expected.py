@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.line.schema import Schema
     from rpcshell.shell.call import Call
 
-__all__ = ["ANY", "Expectation", "Expectations"]
-
 ANY: Final = Expression("ANY")
 """`unittest.mock.ANY`: equal to everything."""
 

@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Method
     from rpcshell.shell.call import Call
 
-__all__ = [
-    "Export",
-    "Key",
-    "SecretPlace",
-    "Secrets",
-    "call_key",
-    "introduction",
-    "leave_out",
-    "lost_in_floats",
-    "reason",
-]
-
 Key = tuple[str, str, str]
 """What makes two calls the same: target, method and params."""
 

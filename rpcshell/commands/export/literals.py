@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["Expression", "Wrapped", "call_text", "literal"]
-
 _WIDTH: Final = 100
 _INDENT: Final = 4
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
     from rpcshell.shell.call import Call
 
-__all__ = ["program_text", "tests_text"]
-
 _LONG: Final = 30.0
 """Seconds after which a call gets a time limit of its own, since the client's may be too short for it."""
 

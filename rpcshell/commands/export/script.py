@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
     from rpcshell.shell.call import Call
 
-__all__ = ["script_text"]
-
 _END: Final = "END"
 _JSON_FUNCTION: Final = r"""
 # A text as JSON.

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.rounds import Contestant
     from rpcshell.view.histogram import Histogram
 
-__all__ = [
-    "Scale", "has_timeline", "latency_chart", "percentile_chart", "points_of", "quickness_chart", "rate_chart",
-    "scale_of", "slowness_chart", "speed_chart", "workers_chart",
-]  # fmt: skip
-
 _STEPS: Final = 64
 _POINTS: Final = 160
 _MOST_POINTS: Final = 120

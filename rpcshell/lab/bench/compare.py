@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.rounds import Contestant
     from rpcshell.lab.bench.run_memory import RememberedRun
 
-__all__ = ["against_last", "ahead", "noise", "paired_noise"]
-
 _FEWEST_CHANGES: Final = 3
 _LATELY: Final = 10
 """Earlier runs that say how much runs differ from one to the next."""

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.progress import Draw
     from rpcshell.shell.shell import Shell
 
-__all__ = ["conduct"]
-
 _TIMEOUT: Final = 10.0
 _WIDTH: Final = 80
 _MOST_SYNC_WORKERS: Final = 256

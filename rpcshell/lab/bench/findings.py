@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement, Plan
     from rpcshell.lab.load.messages import InstanceShare
 
-__all__ = [
-    "BenchFinding", "call_text", "examples_of", "findings", "length_text", "load_text", "name_of", "percentile_or_dash",
-    "server_text", "target_text",
-]  # fmt: skip
-
 _NEAR: Final = 0.85
 """Share of its processor time from which a load process has none to spare."""
 

@@ -17,8 +17,6 @@ from rpcwire import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Interval", "Measurement", "Plan", "RunProgress", "ServerUse", "as_json", "shares_summed", "summed"]
-
 _ERROR_REPLY: Final = "error "
 """What the kinds of problems begin with that are replies of the server."""
 

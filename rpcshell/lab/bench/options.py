@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["BenchOptions", "bench_options"]
-
 _SECONDS: Final = 5.0
 _SECONDS_A_ROUND: Final = 2.0
 _ROUNDS: Final = 3

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
-__all__ = ["html"]
-
 _FOOTER: Final = (
     "<footer>\n<p>Latency counts from when a call was sent, or at a given rate from when it was due, to its reply; "
     "errors that were answered count too. Percentiles are exact to 1 %. All data is in this file as JSON, in the "

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
     CellText = Callable[[Measurement], str]
 
-__all__ = [
-    "errors_table", "figures_table", "instances_table", "latency_table", "percentile_table", "time_table",
-    "workers_table",
-]  # fmt: skip
-
 _STEPS: Final = 32
 _PERCENTILES: Final = (0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 99.999, 100.0)
 

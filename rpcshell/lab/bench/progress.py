@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Draw = Callable[[RunProgress | None], None]
 
-__all__ = ["DrawnProgress", "progress_line"]
-
 _FOOTER: Final = "class:footer"
 _WIDEST: Final = 60
 _ROWS: Final = 7

@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["comparison_pieces", "pieces"]
-
 _PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 """What is told of latencies, beside the largest."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Interval, Measurement, ServerUse
 
-__all__ = ["Contestant", "contestants_of", "merged", "p99_parts", "rate_parts", "thinned", "whole_intervals"]
-
 _PARTS: Final = 4
 _SHORTEST: Final = 8
 """Intervals below which a run is too short to be cut into parts."""

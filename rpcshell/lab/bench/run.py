@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import DialectFactory
 
-__all__ = ["run_plan"]
-
 _CONNECTIONS_EACH: Final = 64
 _CALLS_EACH: Final = 20_000.0
 """Calls a second that one load process begins on time, with something to spare."""

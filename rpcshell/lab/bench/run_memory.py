@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Measurement
 
-__all__ = ["RememberedRun", "RunMemory", "run_of"]
-
 _FILE: Final = "bench.json"
 _MOST_RUNS: Final = 200
 _MOST_BYTES: Final = 1024 * 1024

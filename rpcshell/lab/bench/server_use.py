@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.control import Control
     from rpcwire.control import ServerStatus
 
-__all__ = ["ServerMeter", "memory_under", "processes_under", "processor_time", "proportional_memory"]
-
 
 class ServerMeter:
     """Measures a server from when it is made, by a control that `finish` closes.

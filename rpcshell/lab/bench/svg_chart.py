@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     Text = Callable[[float], str]
     Marks = Sequence[tuple[float, str]]
 
-__all__ = ["Axis", "Band", "Curve", "Rule", "even_axis", "even_marks", "log_axis", "log_marks", "named_axis", "xy"]
-
 _LEADING: Final = ((1, 2, 5), (1, 3), (1,))
 
 _WIDE: Final = 640

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
     from rpcwire.control import ServerStatus
 
-__all__ = ["Drill", "Verdict", "calls_line"]
-
 _WARM_UP: Final = 0.5
 _LAST_CALLS: Final = 2.0
 _AT_ONCE: Final = 0.001

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.drills.drill import Drill
 
-__all__ = ["flood"]
-
 _DEPTH: Final = 8
 """Calls that each connection has on their way."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.shell import Shell
 
-__all__ = ["perform"]
-
 _DRILLS: Final[dict[str, Callable[..., None]]] = {
     "flood": flood,
     "freeze": freeze,

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.lab.drills.timeline import Timeline
 
-__all__ = ["Probe", "ProbeReport", "ProbedCall"]
-
 _CALLS_A_SECOND: Final = 400
 """Of all callers together; a drill measures, it is no load test."""
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rpcshell.client.tls import TlsStream
     from rpcshell.lab.drills.drill import Drill
 
-__all__ = ["hold", "slow"]
-
 _SAMPLE: Final = 1.0
 _PATIENCE: Final = 15.0
 _CALM: Final = 0.15

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.watch import LocalServerWatch
     from rpcwire.control import ServerEvent, ServerStatus
 
-__all__ = ["Moment", "ServerFollower", "Timeline"]
-
 _SHOWN: Final = 12
 """Moments of a kind that are shown; the others are counted, and told to programs."""
 

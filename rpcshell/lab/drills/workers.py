@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.drills.timeline import ServerFollower
     from rpcwire.control import ServerEvent, ServerStatus
 
-__all__ = ["freeze", "kill", "reload", "scale"]
-
 _CALM: Final = 0.15
 """Seconds for which calls are watched once everything seems well again."""
 

@@ -9,8 +9,6 @@ from typing import Final
 
 from rpcshell.lab.lesson.texts import ModelColumn, StepText, Texts, Try, Words
 
-__all__ = ["TEXTS"]
-
 _STEPS: Final = {
     "one_worker": StepText(
         title="一个工作进程，两个客户端",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.lesson.texts import Texts
     from rpcshell.shell.output import Output
 
-__all__ = ["STEPS", "TEXTS", "Course", "choose_language", "next_step"]
-
 _UNHURRIED: Final = 2.5
 """How much longer pauses are where a person looks on."""
 

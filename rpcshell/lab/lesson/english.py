@@ -6,8 +6,6 @@ from typing import Final
 
 from rpcshell.lab.lesson.texts import ModelColumn, StepText, Texts, Try, Words
 
-__all__ = ["TEXTS"]
-
 _STEPS: Final = {
     "one_worker": StepText(
         title="One worker, two clients",

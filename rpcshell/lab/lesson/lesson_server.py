@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rpcwire import Meta, Reply
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["PATIENCE", "LessonServer", "answer_of", "threads_of", "who"]
-
 PATIENCE: Final = 20.0
 """Seconds after which a call has no answer any more; far more than any step takes."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.load.callers import Caller
     from rpcwire.control import ServerStatus
 
-__all__ = ["all_models", "fork"]
-
 _CLIENTS: Final = 3
 _VISITS: Final = 15
 _WORKERS: Final = 2

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["WIDEST", "Page", "fill", "show_lines", "span", "typeset"]
-
 WIDEST: Final = 80
 """Columns of a page; longer lines are hard to read."""
 

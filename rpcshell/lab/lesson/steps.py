@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.lesson.page import Page
     from rpcwire.control import WorkerStatus
 
-__all__ = [
-    "eleven_clients", "event_loop", "killed_worker", "one_worker", "pool", "reload", "ten_workers", "threads",
-]  # fmt: skip
-
 _TEN: Final = 10
 _BACKLOG: Final = ("--backlog", "8")
 """So few that the gauge shows a single client."""

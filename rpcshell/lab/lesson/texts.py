@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["ModelColumn", "StepText", "Texts", "Try", "Words"]
-
 
 class Try(msgspec.Struct, frozen=True):
     """A line of the shell, as it is typed, that shows what a step showed."""

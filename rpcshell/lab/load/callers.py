@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Reply
 
-__all__ = ["Caller", "EndedCall", "end_callers", "small_stacks"]
-
 _REST: Final = 0.01
 """Seconds after a call that brought no reply: a server that has gone is not asked as fast as one can."""
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.client.client import Client
     from rpcshell.lab.load.messages import ShellStreams, Task, Tick
 
-__all__ = ["ClientGenerator"]
-
 _SECOND: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
 _REST: Final = 0.05

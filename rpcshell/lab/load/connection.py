@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Made = socket.socket | TlsStream | ConnectionFailed
     Dialled = tuple["LoadConnection", Made]
 
-__all__ = ["Dialler", "LoadConnection"]
-
 _NOTHING: Final = memoryview(b"")
 
 _READ: Final = 64 * 1024

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.load.connection import LoadConnection
     from rpcshell.lab.load.messages import ShellStreams, Task
 
-__all__ = ["Generator"]
-
 _SECOND: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
 _LOOK: Final = _SECOND // 20

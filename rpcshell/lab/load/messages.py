@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.envelope import Envelope
     from rpcwire import Fault
 
-__all__ = [
-    "LARGEST", "Begin", "InstanceShare", "Latencies", "Order", "Ready", "Report", "ShellGone", "ShellStreams", "Stop",
-    "Tally", "Task", "Tick", "read_report", "write",
-]  # fmt: skip
-
 LARGEST: Final = 1 << 31
 """Bytes of a message."""
 

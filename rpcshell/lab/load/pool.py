@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from rpcshell.client.tls import TlsStream
     from rpcshell.lab.load.messages import Tally, Task
 
-__all__ = [
-    "LOST", "NOT_ANSWERED", "NOT_MADE_IN_TIME", "NOT_UNDERSTOOD", "NO_CONNECTION", "TIMED_OUT", "WRITABLE",
-    "ConnectionPool", "Poller",
-]  # fmt: skip
-
 LOST: Final = "connection lost"
 NO_CONNECTION: Final = "no connection"
 NOT_MADE_IN_TIME: Final = "no connection in time"

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.load.client_generator import ClientGenerator
     from rpcshell.lab.load.messages import Order, Report
 
-__all__ = ["LoadProcesses", "usable_cores"]
-
 _START_TIMEOUT: Final = 30.0
 _END_TIMEOUT: Final = 1.0
 _TAIL: Final = 4096

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.top.columns import RowOrder
 
-__all__ = ["LEAVING", "Board"]
-
 LEAVING: Final = frozenset({"c-c", "c-d", "<sigint>"})
 """The keys that leave whatever is open."""
 

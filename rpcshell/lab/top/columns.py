@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.top.feed import WorkerLine
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["COLUMNS", "FAINT", "SORTS", "Column", "RowOrder", "choose", "level_style", "row", "sorted_lines", "titles"]
-
 FAINT: Final = "class:footer"
 
 _GAP: Final = 1

@@ -8,8 +8,6 @@ from rpcshell.lab.top.board import LEAVING, Board
 from rpcshell.lab.top.columns import SORTS, RowOrder, sorted_lines
 from rpcshell.lab.top.feed import Feed, News, WorkerLine
 
-__all__ = ["Dashboard"]
-
 _NEWS_A_MESSAGE_STAYS: Final = 10
 
 

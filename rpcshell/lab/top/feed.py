@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.log import LogRecord
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["PERIOD", "Feed", "News", "Picture", "Tracker", "WorkerLine", "WorkerLog"]
-
 PERIOD: Final = 0.5
 """Seconds between two looks."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["FleetBoard", "draw_fleet"]
-
 _HEADING: Final = 2
 """Rows above those of a table: its titles and the rule below them."""
 

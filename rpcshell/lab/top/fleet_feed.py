@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
 
-__all__ = ["PERIOD", "FleetFeed", "FleetWatch", "InstanceLine"]
-
 PERIOD: Final = 0.5
 """Seconds between two looks."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from rpcwire.control import ServerStatus
 
-__all__ = ["InstanceReading", "Rates", "of_metrics", "of_status"]
-
 _PREFIX: Final = "rpcserver_"
 _LINE: Final = re.compile(rf"{_PREFIX}([a-z_]+)(?:\{{([^}}]*)\}})? (\S+)")
 # A name is read from its beginning alone: from each of its letters, one of megabytes would never end.

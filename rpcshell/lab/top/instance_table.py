@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.top.fleet_feed import InstanceLine
 
-__all__ = ["INSTANCE_SORTS", "SPARE", "instance_order", "instance_row", "sorted_instances"]
-
 SPARE: Final = ("died", "conns", "rss", "queue", "errors", "busy")
 """The columns that a narrow screen can do without, in this order."""
 

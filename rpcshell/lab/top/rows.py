@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["BOLD", "Row", "help_screen", "key_row", "row_width", "screen", "selected"]
-
 Row = list["Fragment"]
 
 BOLD: Final = "bold"

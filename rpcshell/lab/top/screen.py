@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.control import Control
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["run_fleet_top", "run_top"]
-
 _ESCAPE_SECONDS: Final = 0.05
 """How long after an Escape the rest of a key's sequence may come."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ListenerStatus, ServerStatus
 
-__all__ = ["draw"]
-
 _BETWEEN: Final = " · "
 _ERROR: Final = "class:error"
 _HIGH: Final = "class:top.high"

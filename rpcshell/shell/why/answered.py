@@ -14,8 +14,6 @@ from rpcwire import ErrorCode
 if TYPE_CHECKING:
     from rpcshell.shell.why.evidence import Evidence
 
-__all__ = ["is_main", "refused", "sent_again", "slow", "went_on"]
-
 _SLOW: Final = 0.05
 """Seconds from which an answered call is worth a word on what took so long."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
-__all__ = ["HTTP_BODIES", "WireFrame", "cut_frames"]
-
 HTTP_BODIES: Final = "http"
 """For a framing: bodies of HTTP, each of which is a message, with a newline after it."""
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.supervisor import Supervisor
     from rpcwire.control import ServerEvent, ServerStatus, WorkerStatus
 
-__all__ = ["Diagnosis", "Evidence", "all_of", "gather", "named"]
-
 _LINES: Final = 300
 """Lines of the log that are looked through."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["render_explanation"]
-
 LABEL: Final = "class:footer"
 CAUSE: Final = "class:error"
 ADVICE: Final = "class:hint"

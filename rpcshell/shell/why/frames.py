@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["hex_rows", "render_call", "render_finding", "render_frames", "step"]
-
 ARROW: Final = "class:out"
 DIM: Final = "class:footer"
 ERROR: Final = "class:error"

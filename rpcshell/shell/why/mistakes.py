@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import Target, TlsFiles
 
-__all__ = ["MISTAKES", "Mistake", "MistakeName", "Provocation", "WireEvent", "judge", "plan"]
-
 PATIENCE: Final = 10.0
 """Seconds of silence after which a server is taken to say nothing."""
 

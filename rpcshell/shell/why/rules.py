@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.why.evidence import Evidence
     from rpcwire.control import WorkerStatus
 
-__all__ = ["RULES", "diagnose"]
-
 _MOST_NAMED: Final = 3
 
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
             """Its process id, where it is known without asking."""
 
 
-__all__ = ["Lookout", "Sighting"]
-
 _PATIENCE: Final = 3.0
 """Seconds for which whoever asks why waits for whoever still looks."""
 

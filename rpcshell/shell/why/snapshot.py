@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.processes import ServerEnd
     from rpcwire.control import ServerStatus
 
-__all__ = ["LOOK", "STOPPED", "Snapshot", "take_snapshot"]
-
 LOOK: Final = 1.0
 """Seconds a server has to answer; one that was stopped never does."""
 
