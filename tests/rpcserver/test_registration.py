@@ -197,7 +197,8 @@ def test_a_registry_that_is_away_at_the_start_is_said_once_and_joined_later(
 
 def test_a_registry_that_goes_away_takes_nothing_along(serverset: Serverset, way: Way, tmp_path: Path) -> None:
     with registered(serverset.by(way), tmp_path, "--register-session", str(SESSION)) as server:
-        serverset.wait_for_addresses(server.addresses[0])
+        # The registry has it before the server has heard so, and is not reached instead of away for one that has not.
+        wait_for_state(server, "registered")
         owner = serverset.node(name_of(server))[1].ephemeralOwner
         way.cut()
         server.wait_for_log("is away")
@@ -208,7 +209,6 @@ def test_a_registry_that_goes_away_takes_nothing_along(serverset: Serverset, way
         way.mend()
         serverset.wait_for_addresses(server.addresses[0])
         assert serverset.node(name_of(server))[1].ephemeralOwner != owner
-        # The registry has it before the server has heard so, and is away as before for one that has not.
         wait_for_state(server, "registered")
         way.hold()
         server.wait_for_log("is away", 2)

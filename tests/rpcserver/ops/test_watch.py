@@ -143,8 +143,9 @@ def test_a_release_whose_name_is_no_text_is_watched_as_well(tmp_path: Path, capl
     current.symlink_to(former)
 
     def release() -> None:
-        current.unlink()
-        current.symlink_to(new)
+        following = tmp_path / "following"
+        following.symlink_to(new)
+        following.replace(current)
 
     with contextlib.closing(Host(current.resolve)) as host:
         host.until_reloaded(release)
