@@ -67,7 +67,7 @@ def is_framing(name: str) -> bool:
     return name in FRAMINGS
 
 
-def is_own(name: str) -> bool:
+def is_own_dialect(name: str) -> bool:
     """Whether a dialect of that name is here."""
     return name in OWN
 

@@ -17,7 +17,7 @@ from rpcshell.client.target import ChildTarget, Target, TlsFiles
 from rpcshell.commands.fleet import instances_as_json, show_instances, show_workers
 from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
-from rpcshell.servers.directory import LocalServer, SilentServer, ask_local_servers, is_on_this_machine
+from rpcshell.servers.directory import SilentServer, ask_local_servers, is_on_this_machine, sorted_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters
 from rpcshell.shell.command import TARGET, KindOfWord, command
@@ -150,9 +150,8 @@ def servers(shell: Shell) -> None:
     things, those that offer the same have the same letter.
     """
     fleet, told = shell.session.fleet, list(ask_local_servers(_PATIENCE))
-    by_pid = {one.status.pid: one for one in told if isinstance(one, LocalServer)}
-    found = [by_pid[pid] for pid in sorted(by_pid)]
-    silent = [one.pid for one in told if isinstance(one, SilentServer)]
+    found = sorted_servers(told)
+    silent = sorted({one.pid for one in told if isinstance(one, SilentServer)})
     if fleet is not None:
         if shell.for_programs:
             own = [msgspec.to_builtins(server) for server in found]

@@ -90,12 +90,22 @@ def control_folders() -> Iterator[Path]:
                 yield folder
 
 
-def local_servers() -> Iterator[LocalServer]:
-    """The servers of this user that tell what they are, as soon as each does."""
-    return (found for found in ask_local_servers(_PATIENCE) if isinstance(found, LocalServer))
+def local_servers() -> list[LocalServer]:
+    """The servers of this user that tell what they are, once each and by process id."""
+    return sorted_servers(ask_local_servers())
 
 
-def ask_local_servers(patience: float) -> Iterator[LocalServer | SilentServer]:
+def sorted_servers(told: Iterable[LocalServer | SilentServer]) -> list[LocalServer]:
+    """Those that told what they are, by process id: of two at one address the first is always the same one."""
+    found: dict[int, LocalServer] = {}
+    for one in told:
+        if isinstance(one, LocalServer):
+            # Two paths may lead to one folder of control sockets.
+            found.setdefault(one.status.pid, one)
+    return [found[pid] for pid in sorted(found)]
+
+
+def ask_local_servers(patience: float = _PATIENCE) -> Iterator[LocalServer | SilentServer]:
     """The servers of this user, as each tells what it is, or has not for so many seconds; all are asked at once."""
     told: SimpleQueue[LocalServer | SilentServer | None] = SimpleQueue()
     asked = 0
@@ -129,7 +139,7 @@ def _ask(
 
 def servers_at(targets: Iterable[Target]) -> dict[Target, LocalServer]:
     """Which of these targets lead to servers of this user on this machine, and to which."""
-    servers = list(local_servers())
+    servers = local_servers()
     return {target: server for target in targets if (server := server_at(target, servers)) is not None}
 
 

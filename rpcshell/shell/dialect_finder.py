@@ -134,7 +134,7 @@ class DialectFinder:
         def look_closer() -> None:
             if self.settled:
                 return
-            if is_own(self.asked):
+            if is_own_server(self.asked):
                 self.settled = True
                 return
             try:
@@ -217,11 +217,13 @@ class DialectFinder:
         return replace(self.asked, dialect=target.dialect) if isinstance(self.asked, HttpTarget) else target
 
 
-def is_own(target: Target) -> bool:
+def is_own_server(target: Target) -> bool:
     """Whether a server of the user on this machine listens there."""
-    from rpcshell.servers.directory import local_servers, server_at
+    from rpcshell.servers.directory import LocalServer, ask_local_servers, server_at
 
-    return server_at(target, local_servers()) is not None
+    # Which of two it is does not matter, so the first that tells is enough.
+    told = (one for one in ask_local_servers() if isinstance(one, LocalServer))
+    return server_at(target, told) is not None
 
 
 def _is_doubtful(error: ShellError) -> bool:

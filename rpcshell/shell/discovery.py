@@ -16,7 +16,7 @@ from rpcshell.client.dialects import Description
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
 from rpcshell.client.target import ChildTarget
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog, CatalogError
-from rpcshell.shell.dialect_finder import PATIENCE, is_own
+from rpcshell.shell.dialect_finder import PATIENCE, is_own_server
 from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _asked(client: Client, memory: TargetMemory | None, probe_again: bool, patie
             return Discovery(note=f"{target} is too busy to say what it offers", failed=True)
         case "silent" if patience is not None:
             return Discovery(doubt="silent", failed=True)
-        case "silent" if is_own(client.target):
+        case "silent" if is_own_server(client.target):
             # Its workers are held by others; when one is free again, it does say what it offers.
             hint = f":connect {target} --refresh asks again"
             return Discovery(note=f"{target} is too busy to say what it offers: {hint}", failed=True)
@@ -171,7 +171,7 @@ def _settled(
     again = found.doubt == "silent"
     try:
         # Of the user's own server the control socket tells that it is one, all of whose workers may be held.
-        if not (again and is_own(finder.asked)) and finder.look():
+        if not (again and is_own_server(finder.asked)) and finder.look():
             client, again = turn_to(finder.target), True
     except ConnectionFailed as error:
         return Discovery(note=str(gone(finder.asked, error.reason)), failed=True)

@@ -141,7 +141,7 @@ class Supervisor:
         return found
 
     def _find(self, text: str) -> LocalServer:
-        servers = list(local_servers())
+        servers = local_servers()
         if "/" in text:
             target = Target.parse(text, self._session.book.dialects)
             if isinstance(target, UnixTarget):

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,8 +26,9 @@ from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.standstill import stopped_at
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
+from rpcwire.control import ListenerStatus, ServerStatus, TotalStatus
 from tests.forks import Forks
-from tests.rpcshell.peers import Peer, PeerServer
+from tests.rpcshell.peers import DEADLINE, Peer, PeerServer, serving
 from tests.servers import running, until
 
 NOBODY = 65534
@@ -127,11 +129,54 @@ def test_local_servers_leave_out_what_does_not_answer(server: SpawnedServer, tmp
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(dead))
     try:
-        found = list(local_servers())
+        found = local_servers()
     finally:
         dead.unlink(missing_ok=True)
     assert server.pid in [one.status.pid for one in found]
     assert str(dead) not in [one.path for one in found]
+
+
+def test_of_two_servers_at_one_address_the_first_by_process_id_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = tmp_path / "rpcserver"
+    folder.mkdir(0o700)
+    other_told = threading.Event()
+
+    def tell(peer: Peer, pid: int) -> None:
+        listeners = [ListenerStatus("127.0.0.1:1")]
+        status = ServerStatus(pid=pid, model="sync", workers=[], totals=TotalStatus(), listeners=listeners)
+        peer.answer(msgspec.to_builtins(status))
+
+    def tell_first(peer: Peer) -> None:
+        tell(peer, 2)
+        peer.wait_for_end()
+        other_told.set()
+
+    def tell_later(peer: Peer) -> None:
+        other_told.wait(DEADLINE)
+        tell(peer, 1)
+
+    with (
+        serving(tell_first, unix=folder / "2.sock"),
+        serving(tell_later, unix=folder / "1.sock"),
+        contextlib.closing(Session()) as session,
+    ):
+        assert Supervisor(session).path(Target.parse("127.0.0.1:1")) == str(folder / "1.sock")
+
+
+def test_a_server_is_found_once_where_two_paths_lead_to_its_control_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "link"
+    # Where servers go whose paths are too long elsewhere.
+    link.symlink_to(Path("/", "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(link))
+    with running("-w", "1", folder=tmp_path, env={"XDG_RUNTIME_DIR": str(tmp_path / ("x" * 90))}) as server:
+        name = Path(str(server.ready["control"]).removeprefix("unix:")).name
+        assert len([folder for folder in control_folders() if (folder / name).exists()]) == 2
+        assert [one.status.pid for one in local_servers()].count(server.pid) == 1
 
 
 def test_what_is_not_the_users_own_on_this_machine_is_refused() -> None:

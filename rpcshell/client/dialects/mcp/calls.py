@@ -56,7 +56,7 @@ def routed(
     method: str, params: dict[str, Any] | None, resources: Mapping[str, Mapping[str, Any]], floats: Floats
 ) -> McpCall:
     """What a method stands for, where these are the names of resources that are known."""
-    if methods.is_own(method) or method.startswith(methods.PROTOCOL):
+    if methods.is_own_method(method) or method.startswith(methods.PROTOCOL):
         return McpCall(method.removeprefix(methods.PROTOCOL), params, plainly=True)
     if method.startswith(methods.PROMPT):
         named = {"name": method.removeprefix(methods.PROMPT), "arguments": texts(params or {}, floats)}

@@ -67,7 +67,7 @@ def described(
     return Description.of_methods((*tools, *prompts, *resources, *own), title, as_text(info.get("version")))
 
 
-def is_own(method: str) -> bool:
+def is_own_method(method: str) -> bool:
     """Whether this is a method of the protocol's own that needs no prefix: no tool is meant by it."""
     known = method in method_table("mcp").methods or method == "initialize"
     return known and not method.startswith(PROTOCOL)
@@ -161,7 +161,7 @@ def _named(listed: list[Any], key: str) -> list[dict[str, Any]]:
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     name = tool["name"]
-    clashes = is_own(name) or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
+    clashes = is_own_method(name) or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
     hints = as_mapping(tool.get("annotations"))
     method: dict[str, Any] = {
         "name": f"{TOOL}{name}" if clashes else name,
