@@ -48,7 +48,7 @@ class AsyncClient(AnyClient):
     _loop: asyncio.AbstractEventLoop
 
     def __init__(self, target: Target, *, parallel: int = 1, **options: Unpack[ClientOptions]) -> None:
-        from rpcshell.client.async_connection import AsyncConnection, LoopLocks
+        from rpcshell.client.async_connection import LoopLocks
 
         super().__init__(target, **options)
         if parallel < 1:
@@ -56,7 +56,6 @@ class AsyncClient(AnyClient):
         # Calls that share a connection take turns where none may be sent before the one before it is answered.
         self._parallel = parallel if self._pipelined or self.one_call else 1
         self._locks = LoopLocks(self._parallel)
-        self._open_connection = AsyncConnection.open
         self._listening: AsyncListeningConnection | None = None
         self._for_one_call: set[AsyncListeningConnection] = set()
         self._hearing_of: AsyncHearing | None = None
@@ -156,8 +155,7 @@ class AsyncClient(AnyClient):
         attempts: Attempts | None = None
         try:
             if semaphore.locked():
-                async with self._locks.timeout_at(deadline):
-                    await semaphore.acquire()
+                await self._locks.take_turn(deadline)
             else:
                 await semaphore.acquire()
             try:
@@ -201,7 +199,9 @@ class AsyncClient(AnyClient):
 
     def _enter(self) -> asyncio.AbstractEventLoop:
         """The running loop, which is this client's, or becomes that; a UsageError where it has another."""
-        loop = self._locks.running_loop()
+        import asyncio
+
+        loop = asyncio.get_running_loop()
         # `setdefault` is atomic: of two threads that come at once, one is the first.
         if (owner := self.__dict__.setdefault("_loop", loop)) is not loop:
             if not owner.is_closed():
@@ -286,7 +286,7 @@ class AsyncClient(AnyClient):
                 former, self._listening = self._listening, None
                 await former.close()
             if self._listening is None:
-                limit = self._dialling_limit(deadline, self._locks.running_loop().time())
+                limit = self._dialling_limit(deadline, self._loop.time())
                 self._listening = await self.hearing().connect(
                     self.target, self._listening_dialect(), timeout=limit, tls=self.tls
                 )
@@ -322,10 +322,12 @@ class AsyncClient(AnyClient):
                     self._drop(connection)
             if usable:
                 return connection
-        return await self._dial(self.target, self._dialling_limit(deadline, self._locks.running_loop().time()))
+        return await self._dial(self.target, self._dialling_limit(deadline, self._loop.time()))
 
     async def _dial(self, instance: Target, timeout: float) -> AsyncConnection:
-        connection = await self._open_connection(self._requester(instance), timeout=timeout, tls=self.tls)
+        from rpcshell.client.async_connection import AsyncConnection
+
+        connection = await AsyncConnection.open(self._requester(instance), timeout=timeout, tls=self.tls)
         self._open.add(connection)
         # A TLS server may have refused this client by now, and its word would be lost with the first write.
         await connection.usable()

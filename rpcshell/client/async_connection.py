@@ -314,13 +314,15 @@ async def _adopt(sock: socket.socket, requester: Requester, context: ssl.SSLCont
 class LoopLocks:
     """What the calls of one client wait for, on the loop that it belongs to: so many are under way, and one dials."""
 
-    running_loop = staticmethod(asyncio.get_running_loop)
-    timeout_at = staticmethod(asyncio.timeout_at)
-
     def __init__(self, parallel: int) -> None:
         self._parallel = parallel
         self.semaphore = asyncio.Semaphore(parallel)
         self.connecting = asyncio.Lock()
+
+    async def take_turn(self, deadline: float | None) -> None:
+        """Wait for the turn of a call; TimeoutError where it has not come by then, on the loop's clock."""
+        async with asyncio.timeout_at(deadline):
+            await self.semaphore.acquire()
 
     def anew(self) -> LoopLocks:
         """The same for another loop."""

@@ -109,8 +109,7 @@ class AsyncFleetClient(AsyncClient):
         failover = Failover(balancer, self._fleet, idempotent)
         try:
             if semaphore.locked():
-                async with asyncio.timeout_at(deadline):
-                    await semaphore.acquire()
+                await self._locks.take_turn(deadline)
             else:
                 await semaphore.acquire()
             try:
@@ -175,7 +174,7 @@ class AsyncFleetClient(AsyncClient):
                     self._spares.took_from(candidate)
                 return connection
             raise Dropped("the server has closed it", not_run=True)
-        limit = failover.dialling_limit(self._dialling_limit(until, self._locks.running_loop().time()))
+        limit = failover.dialling_limit(self._dialling_limit(until, self._loop.time()))
         return await self._dial(candidate.target, limit)
 
     def _give_back(self, candidate: Candidate, connection: AsyncConnection | None) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpcshell.line.masking import Known
-    from rpcshell.prompt.history_entries import HistoryEntries
 
 MAX_ENTRIES: Final = 10_000
 """Entries that are kept; a tenth more, and the oldest are cut when a shell starts."""
@@ -77,6 +76,9 @@ class LineHistory(History):
 
     def load_history_strings(self) -> Iterable[str]:
         """The entries of the file, newest first; cuts the file if it has grown over the cap."""
+        # The first prompt comes before what was typed in earlier sessions.
+        from rpcshell.prompt.history_entries import history_line, read_entries
+
         entries: list[str] = []
         with self._problems_told():
             path = self._find()
@@ -85,15 +87,16 @@ class LineHistory(History):
                     lines = _read(file)
                     # Only what is kept is decoded: the file may be anybody's, and of any length.
                     overfull = len(lines) > self._cap + self._cap // 10
-                    entries = _entries().read(lines[-self._cap :] if overfull else lines)
+                    entries = read_entries(lines[-self._cap :] if overfull else lines)
                     if overfull:
-                        replace_file(path.resolve(), b"".join(map(_entries().line, entries)))
+                        replace_file(path.resolve(), b"".join(map(history_line, entries)))
         self._last = entries[-1] if entries else None
         return reversed(entries)
 
     def store_string(self, string: str) -> None:
         """Write a line to the file without its secrets, unless it repeats the one before or begins with a blank."""
         from rpcshell.line.masking import Known, mask_line
+        from rpcshell.prompt.history_entries import history_line
 
         entry = mask_line(string, Known() if self._known is None else self._known())
         if self._broken or entry == self._last or string[:1].isspace():
@@ -104,7 +107,7 @@ class LineHistory(History):
                 return
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(path) as file:
-                os.write(file, _after_damage(file) + _entries().line(entry))
+                os.write(file, _after_damage(file) + history_line(entry))
             self._last = entry
 
     def _find(self) -> Path | None:
@@ -152,13 +155,6 @@ def _is_at(status: os.stat_result, path: Path) -> bool:
 def _read(file: int) -> list[bytes]:
     with os.fdopen(file, "rb", closefd=False) as stream:
         return stream.read().splitlines()
-
-
-def _entries() -> type[HistoryEntries]:
-    # The first prompt comes before what was typed in earlier sessions.
-    from rpcshell.prompt.history_entries import HistoryEntries
-
-    return HistoryEntries
 
 
 def _after_damage(file: int) -> bytes:

@@ -5,19 +5,15 @@ from collections.abc import Iterable
 from itertools import groupby
 
 
-class HistoryEntries:
-    """Writes and reads them."""
+def history_line(entry: str) -> bytes:
+    """An entry as a line."""
+    return json.dumps(entry).encode() + b"\n"
 
-    @staticmethod
-    def line(entry: str) -> bytes:
-        """An entry as a line."""
-        return json.dumps(entry).encode() + b"\n"
 
-    @staticmethod
-    def read(lines: Iterable[bytes]) -> list[str]:
-        """The entries of lines, without those that repeat the one before."""
-        entries = (entry for line in lines if (entry := _decode(line)) is not None)
-        return [entry for entry, _ in groupby(entries)]
+def read_entries(lines: Iterable[bytes]) -> list[str]:
+    """The entries of lines, without those that repeat the one before."""
+    entries = (entry for line in lines if (entry := _decode(line)) is not None)
+    return [entry for entry, _ in groupby(entries)]
 
 
 def _decode(line: bytes) -> str | None:

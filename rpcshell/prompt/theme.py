@@ -6,16 +6,12 @@ token names here too, so that a style of pygments says it all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from rpcshell.prompt.contrast import BLACK, RGB, WHITE, is_dark, readable
-
-if TYPE_CHECKING:
-    from rpcshell.prompt.pygments_themes import PygmentsThemes
-
 
 _Palette = dict[str, str]
 """Colours by what has them, each as prompt_toolkit writes styles."""
@@ -42,16 +38,12 @@ _ANYWHERE, _LIGHT, _DARK, _CONSOLE = (
 )
 
 
-def _pygments() -> PygmentsThemes:
-    # The themes of most users are ours.
-    from rpcshell.prompt.pygments_themes import PygmentsThemes
-
-    return PygmentsThemes()
-
-
 def theme_names() -> tuple[str, ...]:
     """The styles of pygments, in alphabetical order."""
-    return _pygments().names()
+    # The themes of most users are ours.
+    from rpcshell.prompt.pygments_themes import style_names
+
+    return style_names()
 
 
 def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = ColorDepth.DEPTH_8_BIT) -> Style:
@@ -73,7 +65,9 @@ def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = Co
             return _style(_on(_LIGHT, (WHITE,)))
         case "dark":
             return _style(_on(_DARK, (BLACK,)))
-    return _style(_on(_pygments().colours(name), backgrounds))
+    from rpcshell.prompt.pygments_themes import style_colours
+
+    return _style(_on(style_colours(name), backgrounds))
 
 
 def _on(palette: _Palette, backgrounds: tuple[RGB, ...]) -> _Palette:

@@ -4,7 +4,6 @@ Text is measured by grapheme clusters (Unicode TR 29), so that neither an accent
 been made safe before: control characters have no width here.
 """
 
-from collections.abc import Callable, Iterable
 from typing import Final
 
 ELLIPSIS: Final = "…"
@@ -15,15 +14,11 @@ def cells(text: str) -> int:
     """Columns that safe text takes on a screen."""
     if text.isascii():
         return len(text)
-    width = _wcwidth()[0](text)
+    # Most texts are ASCII, here and below.
+    from wcwidth import wcswidth
+
+    width = wcswidth(text)
     return width if width >= 0 else len(text)
-
-
-def _wcwidth() -> tuple[Callable[[str], int], Callable[[str], Iterable[str]]]:
-    """What tells the width of a text, and its grapheme clusters. Most texts are ASCII, and need neither."""
-    from wcwidth import iter_graphemes, wcswidth
-
-    return wcswidth, iter_graphemes
 
 
 def cut(text: str, columns: int) -> str:
@@ -32,9 +27,11 @@ def cut(text: str, columns: int) -> str:
         return text
     if text.isascii():
         return text[: columns - 1] + ELLIPSIS
+    from wcwidth import iter_graphemes
+
     kept: list[str] = []
     room = columns - 1
-    for cluster in _wcwidth()[1](text):
+    for cluster in iter_graphemes(text):
         room -= cells(cluster)
         if room < 0:
             break

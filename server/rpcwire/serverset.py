@@ -191,11 +191,6 @@ class ServersetAddress(msgspec.Struct, frozen=True):
             raise ValueError(f"{len(servers)} ZooKeeper servers are too many: name {_MOST_SERVERS} at most")
         return cls(servers, path, _SCHEMES[scheme])
 
-    @staticmethod
-    def takes_host(text: str) -> bool:
-        """Whether a server may be registered as being on a host of that name or address."""
-        return is_host(text)
-
 
 def _problem_of(path: str) -> str | None:
     """Say what is wrong with a path, or None."""

@@ -324,7 +324,9 @@ class Dispatcher:
         except QuickStop:
             raise
         except BaseException as error:
-            if on_loop.ended_from_outside(error):
+            from rpcserver.service.on_loop import ended_from_outside
+
+            if ended_from_outside(error):
                 if endpoint.counts is not None:
                     endpoint.counts.words[CANCELLED] += 1
                 raise

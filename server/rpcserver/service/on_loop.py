@@ -61,11 +61,6 @@ class OnLoop:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(executor, run, endpoint.outcome, arguments, connection, self._guard)
 
-    @staticmethod
-    def ended_from_outside(error: BaseException) -> bool:
-        """Whether an error ends the task that runs, as the function of that name says."""
-        return ended_from_outside(error)
-
 
 def ended_from_outside(error: BaseException) -> bool:
     """Whether it ends the task that runs, and is not what a user's code raised in it: a cancellation, or a `close`."""

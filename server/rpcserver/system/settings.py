@@ -180,21 +180,19 @@ def parse_health(text: str) -> Bind:
 
 def parse_registry(text: str) -> ServersetAddress:
     """Read where the server is registered: `zk://HOST:PORT,HOST:PORT/path`, or `zks://` for TLS."""
-    return _serverset().parse(text)
-
-
-def _serverset() -> type[ServersetAddress]:
     # Few servers are registered.
     from rpcwire.serverset import ServersetAddress
 
-    return ServersetAddress
+    return ServersetAddress.parse(text)
 
 
 def parse_advertised(text: str) -> TcpBind:
     """Read as what the server is registered: `HOST:PORT`, or `HOST` for the port that it listens on."""
+    from rpcwire.serverset import is_host
+
     whole = text if re.search(r"[^:\]]:[0-9]+$|\]:[0-9]+$", text) else f"{text}:0"
     bind = parse_bind(whole)
-    if not isinstance(bind, TcpBind) or bind.framing != NATIVE or not _serverset().takes_host(bind.host):
+    if not isinstance(bind, TcpBind) or bind.framing != NATIVE or not is_host(bind.host):
         raise ValueError(f"{text!r} is no address of a machine: write HOST:PORT, as in 10.0.0.1:8080, or HOST")
     if is_wildcard(bind.host):
         raise ValueError(f"{text!r} is every address of this machine: name the one that clients connect to")

@@ -41,7 +41,6 @@ class Client:
         self.address = address
         self.timeout = timeout
         self._tls = tls
-        self._no_data: type[OSError] = BlockingIOError
         self._turn = threading.Lock()
         self._connect()
 
@@ -132,9 +131,8 @@ class Client:
         self._connection = ClientConnection()
 
     def _secure(self, host: str) -> None:
-        from rpcserver.testing.tls import NO_DATA, secured
+        from rpcserver.testing.tls import secured
 
-        self._no_data = NO_DATA
         try:
             self._socket = secured(self._socket, host, self._tls)
         except OSError:
@@ -154,17 +152,11 @@ class Client:
         if not poll.poll(0):
             return False
         # Between calls nothing else than a goodbye or the end can come; and over TLS what is no data at all.
-        return not self.address.startswith("tls://") or self._has_data()
+        if not self.address.startswith("tls://"):
+            return True
+        from rpcserver.testing.tls import has_data
 
-    def _has_data(self) -> bool:
-        self._socket.settimeout(0)
-        try:
-            self._socket.recv(_READ_SIZE)
-        except self._no_data:
-            return False
-        except OSError:
-            pass  # it is broken, which is an end as well
-        return True
+        return has_data(self._socket)
 
     def _reply(self, deadline: float) -> Reply | None:
         """The reply, or None after a goodbye instead of it."""
