@@ -92,7 +92,7 @@ DOORS = {
     "rpcshell.shell.config_text": {"rpcshell.client.dialects.envelope"},
     "rpcshell.shell.connect": {"rpcshell.servers.starting"},
     "rpcshell.shell.dialect_finder": {"rpcshell.client.detecting", "rpcshell.servers.directory"},
-    "rpcshell.shell.fleet": {"rpcshell.shell.offers"},
+    "rpcshell.shell.fleet": {"rpcshell.shell.fleet_digests"},
     "rpcshell.shell.leaving": {"rpcshell.servers.control"},
     "rpcshell.shell.session": {
         "rpcshell.line.catalog",
@@ -109,9 +109,9 @@ DOORS = {
     "rpcshell.shell.target_client": {"rpcshell.shell.sampling"},
     "rpcshell.shell.target_config": {"rpcshell.client.dialects.registry"},
     "rpcshell.shell.target_connection": {"rpcshell.shell.discovery", "rpcshell.shell.unasked"},
+    "rpcshell.shell.terminal": {"shutil"},
     "rpcshell.shell.why.sighting": {"rpcshell.shell.why.snapshot"},
     "rpcshell.view.plain": {"rpcshell.view.table"},
-    "rpcshell.view.terminal": {"shutil"},
     "rpcshell.view.width": {"wcwidth"},
 }
 """By the module that has the door, what is behind it. What is behind a door imports at the top of its file."""

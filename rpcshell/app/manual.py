@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +9,10 @@ import click
 
 from rpcshell.guides import GUIDES, guide_files, read_guide, read_guide_here
 from rpcshell.prompt.programs import find_pager
+from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.version import __version__
 from rpcshell.view.guide_page import guide_text
 from rpcshell.view.man_page import command_page, guide_manual
-from rpcshell.view.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,7 @@ _OF_A_PROGRAM: Final = {"rpcshell": "language", "rpcserver": "server"}
 
 def show_manual(name: str, help_text: str) -> None:
     """Show a guide, or that of the program below its help: by the page where there is a terminal."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    width = min(columns_of_terminal(), _WIDEST)
     text = guide_text(read_guide_here(_OF_A_PROGRAM.get(name, name)), width)
     if name in _OF_A_PROGRAM:
         others = "\n".join(f"  rpcshell --man {guide:<12}  {about}" for guide, about in GUIDES.items())

@@ -19,7 +19,7 @@ from rpcshell.client.target import Target, UnixTarget
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import Config, UnclearArguments
 from rpcshell.shell.config_reading import usable_config
-from rpcshell.view.terminal import is_terminal
+from rpcshell.shell.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

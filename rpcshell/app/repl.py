@@ -22,8 +22,8 @@ from rpcshell.prompt.session import Prompt
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
 from rpcshell.shell.leaving import told_while_leaving
-from rpcshell.shell.own_server import start_server
 from rpcshell.shell.session import Leave
+from rpcshell.shell.spawning import start_server
 from rpcshell.version import __version__
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from rpcshell.shell.connect import connect
 from rpcshell.shell.session import Leave
 from rpcshell.shell.shell import Shell
 from rpcshell.shell.statements import Statement, read_statements
-from rpcshell.view.terminal import is_terminal
+from rpcshell.shell.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

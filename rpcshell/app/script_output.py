@@ -13,10 +13,10 @@ from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, Unexpected, UsageError
 from rpcshell.shell.output import Output
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, in_the_shells_words, plain_text
 from rpcshell.view.settings import Settings
-from rpcshell.view.terminal import columns_of_terminal
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:

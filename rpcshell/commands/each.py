@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -10,6 +9,7 @@ import click
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
 from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import CALL, command
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.differences import MISSING
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, in_the_shells_words
@@ -75,7 +75,7 @@ def _show(shell: Shell, found: Comparison) -> None:
             row["result"] = came.result if came.error is None else _failure(came.error)
         rows.append(row)
     # A result is cut before anything else is left out.
-    narrow = shutil.get_terminal_size().columns < _NARROW
+    narrow = columns_of_terminal() < _NARROW
     spare = ("pid", *(("worker",) if found.noun != "worker" else ()), "time")
     shell.show_table(rows, spare=spare if narrow or found.noun != "worker" else ())
     if same:

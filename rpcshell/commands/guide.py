@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -20,10 +19,10 @@ from rpcshell.line.near_names import near_names
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.shell.discovery import introduction
 from rpcshell.shell.session import Leave
+from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.version import __version__
 from rpcshell.view.escape import visible
 from rpcshell.view.guide_page import guide_page
-from rpcshell.view.terminal import is_terminal
 
 if TYPE_CHECKING:
     from rpcshell.shell.command import Command
@@ -184,7 +183,7 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
 
 
 def _columns() -> int:
-    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _SCRIPT_WIDTH
+    return columns_of_terminal() if is_terminal(sys.stdout) else _SCRIPT_WIDTH
 
 
 @command("edit", group=TALK, examples=(":edit", ":edit order.create"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from rpcshell.commands.groups import LOOK
 from rpcshell.commands.methods import matcher
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import command
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time
 from rpcshell.view.width import cut
@@ -74,7 +74,7 @@ def _listed(records: Sequence[Call]) -> list[str]:
         )
         for record in records
     ]
-    width = max(shutil.get_terminal_size().columns - 1, _NARROWEST)
+    width = max(columns_of_terminal() - 1, _NARROWEST)
     number, _, outcome, elapsed, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     rows = []
     for first, when, what, took, line in cells:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import textwrap
 from functools import partial
 from itertools import islice
@@ -14,6 +13,7 @@ from rpcshell.line.language import method_text, unparse
 from rpcshell.line.properties import Properties
 from rpcshell.line.schema import as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import limits_text, type_text
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.prose import prose
 from rpcshell.view.width import cells, pad
@@ -154,7 +154,7 @@ def _said(text: object) -> str:
 
 
 def _width() -> int:
-    return max(min(shutil.get_terminal_size().columns, _WIDEST) - 2, _NARROWEST)
+    return max(min(columns_of_terminal(), _WIDEST) - 2, _NARROWEST)
 
 
 def _param(name: str, schema: Schema, required: bool, description: str) -> tuple[str, str, str, str]:

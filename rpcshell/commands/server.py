@@ -24,7 +24,7 @@ from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_session
 from rpcshell.shell.discovery import introduction
 from rpcshell.shell.leaving import told_while_leaving
-from rpcshell.shell.own_server import described_server, start_server
+from rpcshell.shell.spawning import described_server, start_server
 from rpcshell.shell.supervisor import require_yes
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure

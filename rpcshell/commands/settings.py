@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ import click
 from rpcshell.client.errors import UsageError
 from rpcshell.commands.groups import SHELL
 from rpcshell.shell.command import KindOfWord, command
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -104,5 +104,5 @@ def _described(setting: Setting) -> str:
 
 
 def _wrapped(text: str, margin: int = 0) -> list[str]:
-    columns = shutil.get_terminal_size().columns - 1 - margin
+    columns = columns_of_terminal() - 1 - margin
     return textwrap.wrap(text, max(columns, _NARROWEST), break_on_hyphens=False)

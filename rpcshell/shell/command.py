@@ -7,7 +7,6 @@ are stand in `rpcshell.commands`.
 from __future__ import annotations
 
 import re
-import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol, Required, TypedDict, Unpack
 
@@ -18,6 +17,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.line.language import CommandLine, parse
 from rpcshell.line.near_names import near_names
 from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.help_page import HelpPage
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
 
     def help(self, width: int | None = None) -> str:
         """How to use it, in so many columns; those of the terminal, up to 80, if not given."""
-        formatter = click.HelpFormatter(width=width or min(shutil.get_terminal_size().columns, _WIDTH))
+        formatter = click.HelpFormatter(width=width or min(columns_of_terminal(), _WIDTH))
         context = click.Context(self.definition, info_name=f":{self.name}")
         self.definition.format_help(context, formatter)
         return formatter.getvalue().rstrip("\n")

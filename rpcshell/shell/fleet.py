@@ -98,7 +98,7 @@ class Fleet:
     def _asked(self, instances: list[Target]) -> dict[Target, str]:
         if self._client.plain:
             return {}
-        from rpcshell.shell.offers import digests_of
+        from rpcshell.shell.fleet_digests import digests_of
 
         return digests_of(instances, self._client.tls, limit=_LOOK)
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.line.language import Redirect
 from rpcshell.servers.folders import user_path
+from rpcshell.shell.terminal import is_terminal
 from rpcshell.view.escape import visible
-from rpcshell.view.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

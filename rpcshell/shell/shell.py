@@ -30,10 +30,10 @@ from rpcshell.shell.diverted import Diverted, check_sink
 from rpcshell.shell.habitual import habitual_line
 from rpcshell.shell.journal import LAST, Journal, Variables
 from rpcshell.shell.parts import MOST_SHOWN, Parts
+from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.shell.why.sighting import Lookout
 from rpcshell.view.plain import json_value, plain_text
 from rpcshell.view.settings import Settings
-from rpcshell.view.terminal import columns_of_terminal, is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,7 +6,6 @@ The load itself is the engine's, the words and pictures are the report's.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 from contextlib import contextmanager
 from itertools import product
@@ -30,7 +29,7 @@ from rpcshell.servers.control import Control
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.folders import state_folder
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.view.terminal import is_terminal
+from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.view.units import count_of, per_second
 from rpcshell.view.wrap import wrapped
 from rpcwire.worker_models import worker_model
@@ -233,7 +232,7 @@ class _Conductor:
             with place as screen:
                 yield lambda title: DrawnProgress(screen, title)
         elif not self._shell.interactive and is_terminal(sys.stderr):
-            with progress_line(sys.stderr, shutil.get_terminal_size().columns) as titled:
+            with progress_line(sys.stderr, columns_of_terminal()) as titled:
                 yield titled
         else:
             yield lambda _title: lambda _progress: None
@@ -257,7 +256,7 @@ def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> N
 
 def _width(shell: Shell) -> int:
     at_screen = shell.interactive or is_terminal(sys.stdout)
-    return shutil.get_terminal_size((_WIDTH, 24)).columns if at_screen else _WIDTH
+    return columns_of_terminal(_WIDTH) if at_screen else _WIDTH
 
 
 def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool) -> None:

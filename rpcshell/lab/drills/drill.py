@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -14,6 +13,7 @@ from rpcshell.client.target import UnixTarget
 from rpcshell.lab.drills.probe import Probe, ProbedCall
 from rpcshell.lab.drills.timeline import ServerFollower, Timeline
 from rpcshell.servers.watch import LocalServerWatch
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible
 from rpcshell.view.units import count_of, duration, number
 
@@ -144,7 +144,7 @@ class Drill:
     def _show(self, line: str, style: str = "", indent: int = _INDENT) -> None:
         """Show a line; on a terminal it is broken between words."""
         if self._shell.interactive:
-            columns = max(shutil.get_terminal_size().columns, 2 * _INDENT)
+            columns = max(columns_of_terminal(), 2 * _INDENT)
             line = textwrap.fill(line, columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
         self._shell.output.pieces([(style, f"{line}\n")], paged=False)
 

@@ -9,9 +9,9 @@ def is_terminal(stream: IO[str] | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def columns_of_terminal() -> int:
-    """Columns of the terminal, or else what the environment says, or 80."""
+def columns_of_terminal(otherwise: int = 80) -> int:
+    """Columns of the terminal, or else what the environment says, or so many."""
     # It brings what packs files.
     import shutil
 
-    return shutil.get_terminal_size().columns
+    return shutil.get_terminal_size((otherwise, 24)).columns
