@@ -20,7 +20,8 @@ from rpcserver.arbiter.departure import PATIENCE, Departure
 from rpcserver.arbiter.health import HealthServer
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
-from rpcserver.arbiter.readiness import Phase, judge
+from rpcserver.arbiter.phase import Phase
+from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
 from rpcserver.system.errors import BootError, ServerError
 from rpcserver.system.loop import Loop, Reactor

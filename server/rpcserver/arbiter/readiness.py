@@ -1,4 +1,4 @@
-"""What the server is about, and whether it shall be sent calls, as balancers ask it; how they ask is in `health`."""
+"""Whether this server shall be sent calls, as balancers ask it; how they ask is in `health`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rpcserver.arbiter.phase import Phase
 from rpcserver.system.scoreboard import SlotState
 
 if TYPE_CHECKING:
@@ -14,27 +15,6 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.liveness import Liveness
     from rpcserver.system.scoreboard import SlotReading
-
-
-class Phase(enum.Enum):
-    """What the arbiter is about, from its start to its stop."""
-
-    BOOTING = "booting"
-    RUNNING = "running"
-    SETTLING = "settling"
-    """Balancers hear that the server leaves, while it serves as before."""
-    DRAINING = "draining"
-    QUITTING = "quitting"
-
-    @property
-    def stopping(self) -> bool:
-        """Whether clients are taken in no more, and workers that end have no successors."""
-        return self in {Phase.DRAINING, Phase.QUITTING}
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the server is on its way out."""
-        return self.stopping or self is Phase.SETTLING
 
 
 class Fitness(enum.Enum):

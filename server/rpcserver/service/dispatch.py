@@ -19,7 +19,8 @@ from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import CALLING, READING, RECEIVING, REPLYING, Faults
 from rpcserver.service.hooks import WorkerHooks
-from rpcserver.service.large import HOLDERS, LARGE, LONG, MANY, LongRequests
+from rpcserver.service.large import HOLDERS, LARGE, MANY
+from rpcserver.service.long_requests import LONG, LongRequests
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK, MethodCounts
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
@@ -40,7 +41,7 @@ _COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, 
 
 
 class Dispatcher:
-    """Answers requests with a service's handlers; ServiceError where one cannot be served as it is written.
+    """Answers requests with a service's handlers; raises ServiceError where one cannot be served as it is written.
 
     Requests that have come are `served`, errors included. Under the GIL no count is lost to other threads, since
     nothing between reading and writing one can switch threads.
@@ -81,7 +82,10 @@ class Dispatcher:
         """Answer a request, whatever it is, with a frame, and a notification with nothing; for models that block.
 
         The connection heeds `close` from now on where the request says so. The request is given where the body has been
-        read already. A QuickStop passes; whatever else a handler raises is a failure like any other.
+        read already.
+
+        Raises:
+            QuickStop: a signal asked for that. Whatever else a handler raises is a failure like any other.
         """
         # Nearly every request takes this way, and each call on it costs a share of the whole. So what is common is
         # written out, and what goes wrong looked at again; slots are not called as methods, which takes longer.
@@ -182,7 +186,11 @@ class Dispatcher:
     async def answer_async(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
     ) -> bytes:
-        """Answer a request on an event loop, as `begin` does."""
+        """Answer a request on an event loop; like `answer`, and with `begin`'s parameters.
+
+        Raises:
+            CancelledError: the task that awaits was cancelled.
+        """
         begun = self.begin(body, connection, close, executor)
         return begun if isinstance(begun, bytes) else await begun
 
@@ -244,7 +252,10 @@ class Dispatcher:
     def _recover(
         self, body: bytes | bytearray, request: AnyRequest | None, connection: Peer, close: bool
     ) -> tuple[bytes, Endpoint | None]:
-        """Answer what is no request, is one in another envelope or for an unknown method; say whose call it was."""
+        """Answer what is no request, is one in another envelope or for an unknown method.
+
+        The endpoint is returned too where it was a call of a method after all.
+        """
         if request is None:
             try:
                 request = read_any(body, connection)

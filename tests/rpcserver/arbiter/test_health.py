@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from rpcserver.arbiter.health import reply_to
 from rpcserver.arbiter.liveness import STALLED_AFTER, Liveness
-from rpcserver.arbiter.readiness import Fitness, Phase, Readiness, judge
+from rpcserver.arbiter.phase import Phase
+from rpcserver.arbiter.readiness import Fitness, Readiness, judge
 from rpcserver.system.scoreboard import SlotReading, SlotState
 from tests.rpcserver.arbiter.test_watchdog import reading
 from tests.rpcserver.ops.test_metrics_served import holders, listening_inode

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpcserver import Peer, Service
-from rpcserver.service.large import LONG, LongRequests
+from rpcserver.service.long_requests import LONG, LongRequests
 from rpcwire.framings import FRAMINGS, LineDecoder
 from tests.rpcserver.calling import Caller, unframed
 from tests.rpcserver.service import test_dispatch_properties
