@@ -39,8 +39,9 @@ EXIT_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and leave the process; `arguments` are those after the program's name, the process's own unless
-    given.
+    """Run the command and leave the process.
+
+    The arguments are those after the program's name, and the process's own unless given.
     """
     started = time.monotonic()
     printed_to_nobody = sys.stdout is None

@@ -1,6 +1,7 @@
-"""The options of the `rpcserver` command: their names, defaults, bounds and help.
+"""The options of the `rpcserver` command: their names, defaults, bounds and help, which has headings.
 
-Reading other sources than the command line, and running what is asked for, is `cli`'s business.
+`--completion` and `--man` are done here, as they need nothing else. Reading other sources than the command line, and
+running what is asked for, is `cli`'s business.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ENVIRONMENT: Final = "RPCSERVER"
 """What the names of environment variables begin with."""
 
 _DEFAULTS: Final = ServerSettings()
-_LONGEST: Final = 31_536_000
+_LONGEST: Final = 31_536_000  # seconds: a year
 _SHELLS: Final = ("bash", "zsh", "fish")
 _REGISTRY_TLS: Final = ("register_ca", "register_cert", "register_key")
 

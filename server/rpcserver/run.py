@@ -83,8 +83,7 @@ def run_server(
 
 
 def check_server(settings: ServerSettings) -> str:
-    """Import what would be served and read the certificates, without listening anywhere; say what would be served
-    where, in one line.
+    """Say in one line what would be served where: import it and read the certificates, without listening anywhere.
 
     Raises:
         AppNotFound, AppFailed: the app cannot be imported.

@@ -67,8 +67,9 @@ class ClientConnection:
         meta: bool = False,
         close: bool = False,
     ) -> bytes:
-        """Return the bytes of a request, to be sent whole, and count it as outstanding; its parts are those of
-        `rpcwire.encode_request`.
+        """Return the bytes of a request, to be sent whole, and count it as outstanding.
+
+        Its parts are those of `rpcwire.encode_request`; with `close` it tells the server that this side heeds it.
 
         Raises:
             ConnectionClosing: the server has said that it reads no more.

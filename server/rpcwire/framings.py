@@ -34,8 +34,9 @@ _HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
 class _Buffered:
-    """What decoders share beside the native one, whose methods they have: the bytes not taken yet, and how far they
-    have been looked at.
+    """What all decoders but the native one share: the bytes not taken yet, and how far they have been looked at.
+
+    Their methods do what those of the native one do; see `Decoder`.
     """
 
     between = False
@@ -311,7 +312,11 @@ class StreamDecoder(InterruptedDecoder):
 
 
 Decoder = FrameDecoder | _Buffered
-"""Cuts a stream into the bodies of frames, of which none may have more bytes than it was made for."""
+"""Cuts a stream into the bodies of frames, of which none may have more bytes than it was made for.
+
+`FrameDecoder` tells what the methods do. `next_frame` raises a FrameError where the stream is out of step: after every
+good frame before that was taken, and then at every further call.
+"""
 
 
 class Framing(msgspec.Struct, frozen=True):

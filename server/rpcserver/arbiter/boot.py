@@ -38,8 +38,9 @@ class Boot:
         self._last_try: WorkerSlot | None = None
 
     def begin(self) -> None:
-        """Start one worker per processor now and the others as these become ready, so that the first call is
-        answered early; or a little apart, where loading the app is mostly waiting.
+        """Start one worker per processor now, and the others as these become ready: the first call is answered early.
+
+        Where loading the app is mostly waiting, they start a little apart.
         """
         if self._crew.stems is not None:
             self._crew.stems.load(self._crew.generation)
@@ -96,8 +97,16 @@ def announce(
     notifier: Notifier,
     parent: ParentLink | None,
 ) -> None:
-    """Tell the log, the service manager and the parent process where the server listens, and by how many workers it
-    serves of how many that there shall be; its start took so many seconds.
+    """Tell the log, the service manager and the parent process that the server serves.
+
+    Args:
+        settings: what it serves, and how.
+        addresses: where it listens.
+        control: the address of its control socket; None where it has none.
+        workers: how many serve, and how many there shall be.
+        seconds: how long the start took.
+        notifier: tells the service manager.
+        parent: the process that started the server, where that wants to hear of it.
     """
     serving, wanted = workers
     said = number_of_workers(wanted)

@@ -45,7 +45,10 @@ _ROOM_FOR_EACH: Final = 4
 
 
 class Crew:
-    """Every worker of the server; `private` yields what workers must not hold of the arbiter's, but for the crew's."""
+    """Every worker of the server.
+
+    `private` yields what workers must not hold of the arbiter's, the crew's own excluded.
+    """
 
     def __init__(
         self,
@@ -189,7 +192,10 @@ class Crew:
             self.stems.hurry(number)
 
     def dismiss(self, worker: WorkerProcess, number: signal.Signals = GRACEFUL, seconds: float | None = None) -> None:
-        """Ask a worker to leave, or kill it with SIGKILL; it is made to after so many seconds, or the drain timeout."""
+        """Ask a worker to leave; it is made to after so many seconds, or the drain timeout where none are given.
+
+        GRACEFUL and QUICK ask, SIGKILL does not.
+        """
         if not worker.pid:
             self._give_up(worker)
             return

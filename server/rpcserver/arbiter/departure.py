@@ -21,8 +21,9 @@ PATIENCE: Final = 2.0
 
 
 class Departure:
-    """Waits until the registry has forgotten the server, and then `settle` seconds, in which clients and balancers
-    hear of it; then it calls `drain`.
+    """Waits until the registry has forgotten the server, and then calls `drain` after `settle` seconds.
+
+    In these, clients and balancers hear of it.
     """
 
     def __init__(self, settle: float, registration: Registration | None, drain: Callable[[], None]) -> None:

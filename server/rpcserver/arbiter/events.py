@@ -38,7 +38,7 @@ class EventRing:
         lost: int = 0,
         text: str = "",
     ) -> None:
-        """Add what happens now; a worker's event tells its generation."""
+        """Add what happens now; a worker's event tells its generation unless another one is given."""
         self._last += 1
         number = pid = None
         if worker is not None:

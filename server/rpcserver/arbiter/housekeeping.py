@@ -33,19 +33,19 @@ PERIOD: Final = 1.0
 """Seconds between two rounds, at most."""
 
 _ROUNDS_PER_TIMEOUT: Final = 4
-_LEAST_SILENCE: Final = 5.0
+_LEAST_SILENCE: Final = 5.0  # seconds
+_SHORTEST: Final = 0.05  # seconds between two rounds
 _SECOND: Final = 1_000_000_000
 
 _WARN_AGAIN: Final = 60 * _SECOND
 _ASK_AGAIN: Final = 2 * _SECOND
-_SHORTEST: Final = 0.05
-
-_WINDOW: Final = 10_000_000_000
+_WINDOW: Final = 10 * _SECOND
 
 
 class Housekeeping:
-    """Goes its rounds, and keeps how busy workers are, and which of them serve; `give_up` is told why the server cannot
-    go on.
+    """Goes its rounds, and keeps how busy workers are, and which of them serve.
+
+    `give_up` is told why the server cannot go on.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Watchdog:
         self._sync = not MODELS[settings.model].concurrent
         self._silence = max(settings.timeout, _LEAST_SILENCE)
         self._anew = 0
-        self.period = PERIOD
+        self.period = PERIOD  # seconds between two rounds, at most
         if settings.timeout:
             self.period = min(PERIOD, max(_SHORTEST, settings.timeout / _ROUNDS_PER_TIMEOUT))
 
@@ -156,7 +156,7 @@ class Reclaim:
     """Finds clients that wait while connections hold every worker, and the workers that are asked to let go."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        # So that nobody waits much longer than connections may be idle.
+        # Seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
         self.period = min(PERIOD, max(_SHORTEST, settings.reclaim_idle / 2 or PERIOD))
         self._sync = not MODELS[settings.model].concurrent
         self._most = 1 if self._sync else settings.max_connections
@@ -168,8 +168,9 @@ class Reclaim:
         self._held_since: dict[int, tuple[int, int]] = {}
 
     def look(self, workers: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int, now: int) -> list[WorkerProcess]:
-        """Find the workers that shall let their connection go, where so many clients wait to be accepted: those whose
-        connection has been idle longest, or else in use, and not more than clients wait.
+        """Find the workers that shall let a connection go, where so many clients wait to be accepted.
+
+        They are those whose connection has been idle longest, or else in use, and no more than clients wait.
         """
         serving = [(worker, reading) for worker, reading in workers if reading.state is SlotState.READY]
         self._note_connections(serving, now)

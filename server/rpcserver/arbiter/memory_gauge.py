@@ -32,8 +32,8 @@ class MemoryUse(msgspec.Struct, frozen=True):
 class MemoryGauge:
     """Reads what processes take, and remembers it.
 
-    `budget` is how many seconds of processor time, which a busy machine does not use up, are spent on one answer; what
-    was not reached is read for the next one.
+    One answer costs `budget` seconds at most, of processor time, which a busy machine does not use up. What was not
+    reached is read for the next one.
     """
 
     def __init__(self, budget: float = _BUDGET) -> None:

@@ -25,7 +25,7 @@ _LOOK_AGAIN: Final = 0.01
 
 
 class PendingConnections:
-    """Keeps connections for workers that drain; `then` is told at the end how many seconds are left for that."""
+    """Keeps connections for workers that drain; `then` is told at the end for how many seconds they may still drain."""
 
     def __init__(
         self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener], then: Callable[[float], None]

@@ -79,6 +79,7 @@ class WorkerSlot(msgspec.Struct, eq=False):
     successor: WorkerProcess | None = None
     """One that starts while another one serves, and takes its place when it is ready."""
     retry_at: float | None = None
+    """When another worker is started, in monotonic seconds; None where none is to be."""
     early_deaths: int = 0
     """How many workers in a row died of their start."""
     short: bool = False

@@ -132,9 +132,12 @@ class Stems:
         self._start(generation, announced=True)
 
     def order(self, worker: int, index: int, generation: int) -> tuple[ChildProcess, ArbiterEnd]:
-        """Have the worker of that number, and slot on the scoreboard, forked, as soon as there is a stem that can.
+        """Have a worker forked, as soon as there is a stem that can; it says itself which process it is.
 
-        It says itself which process it is.
+        Args:
+            worker: its number.
+            index: of its slot on the scoreboard.
+            generation: of the stem that it is to come of.
 
         Raises:
             OSError: there is no descriptor left.

@@ -23,7 +23,13 @@ logger = logging.getLogger(__name__)
 
 
 class Succession:
-    """Has another worker started where there is room for one, after a delay where workers die of their start."""
+    """Has another worker started where there is room for one, after a delay where workers die of their start.
+
+    Args:
+        slots: the places that there are, at any time.
+        dismiss: asks a worker to leave.
+        start_timeout: how many seconds a worker may take to be ready; 0 is no limit.
+    """
 
     def __init__(
         self,

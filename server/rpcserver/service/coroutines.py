@@ -35,9 +35,14 @@ class CoroutineRunner:
         self._thread: LoopThread | None = None
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        """Wait for an awaitable's result; RuntimeError where it cancels its own task, or the runner is closed.
+        """Wait for an awaitable's result.
 
         An exception that interrupts the wait (a signal handler's, say) cancels the coroutine.
+
+        Raises:
+            RuntimeError: it has cancelled its own task, or the runner was closed.
+            RpcError: there is no thread or descriptor left for the loop.
+            BaseException: whatever the coroutine raised.
         """
         thread = self._thread
         if thread is None:

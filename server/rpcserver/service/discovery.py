@@ -25,7 +25,10 @@ DISCOVER: Final = "rpc.discover"  # the name OpenRPC gives to a service's discov
 
 
 def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: WorkerInfo) -> Endpoint:
-    """Make the discovery method of a service, which the document does not list: OpenRPC reserves the name."""
+    """Make the discovery method of a service, which the document does not list.
+
+    OpenRPC reserves the name, so every client knows it already.
+    """
     made: list[dict[str, Any]] = []
 
     # A type that must be looked into would cost every worker memory, and tell nobody anything.

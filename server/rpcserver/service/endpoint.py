@@ -34,12 +34,30 @@ _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
 
 class Endpoint:
-    """A method with the decoders and the call prepared for it; ServiceError where its handler cannot be served."""
+    """A method with the decoders and the call prepared for it.
+
+    Raises:
+        ServiceError: the handler cannot be served as it is written.
+    """
 
     __slots__ = (
-        "_arguments", "_by_position", "_usage", "_worker", "at_once", "call", "counts", "decode", "decoder", "direct",
-        "encode", "last_was_large", "log", "method", "replies", "signature",
-    )  # fmt: skip
+        "_arguments",
+        "_by_position",
+        "_usage",
+        "_worker",
+        "at_once",
+        "call",
+        "counts",
+        "decode",
+        "decoder",
+        "direct",
+        "encode",
+        "last_was_large",
+        "log",
+        "method",
+        "replies",
+        "signature",
+    )
 
     decoder: msgspec.json.Decoder[Any]  # reads params as nearly every caller sends them; `read` knows every form
     call: Call  # calls the handler with what was read; where `direct` is false, use `invoke`
@@ -52,7 +70,8 @@ class Endpoint:
         self.last_was_large = False  # whether its last reply was, and the next probably is
         self.counts: MethodCounts | None = None  # where its calls are counted on the board of methods, if they are
         self.direct = signature.context_at is None  # whether `decode`, `call` and `encode` are all there is to a call
-        self.at_once = not (method.blocking or signature.is_async)  # whether an event loop may call the handler
+        # Whether the handler neither blocks nor is awaited, so that an event loop may call it.
+        self.at_once = not (method.blocking or signature.is_async)
         self._worker = worker
         self._usage: str | None = None
         self._arguments: type[msgspec.Struct] | None = None
@@ -75,7 +94,9 @@ class Endpoint:
     def read(self, raw: Raw) -> Any:
         """Read params in any form they may have: whole, by name, by position, or null where nothing is required.
 
-        ParseError is raised where they are no JSON, msgspec.ValidationError where they do not fit the parameters.
+        Raises:
+            ParseError: they are no JSON.
+            msgspec.ValidationError: they do not fit the handler's parameters.
         """
         start = bytes(memoryview(raw)[:5])
         if self._arguments is None:

@@ -37,7 +37,11 @@ AnyRequest = Request | JsonRpcRequest
 
 
 def read_any(body: bytes | bytearray, peer: Peer) -> AnyRequest:
-    """Read a request, and note whether its sender speaks JSON-RPC; a MessageError is answered to `unread`."""
+    """Read a request, and note whether its sender speaks JSON-RPC.
+
+    Raises:
+        MessageError: it cannot be read; the error reply is to `unread`.
+    """
     if not peer.jsonrpc:
         try:
             return decode_request(body)

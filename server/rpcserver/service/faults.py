@@ -43,7 +43,7 @@ _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 
 
 class Faults:
-    """Makes the faults of one worker, which knows these methods; with `debug` clients are sent tracebacks of handlers.
+    """Makes the faults of one worker, whose methods `known` names; with `debug` clients are sent handlers' tracebacks.
 
     What is said of a mistake is remembered, as clients make the same one again and again.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run_preload_hooks(service: Service) -> None:
-    """Run the hooks for the time when an app has been imported; AppFailed where one raises an exception."""
+    """Run the hooks for the time when an app has been imported; raises AppFailed where one fails."""
     for hook in service.preload_hooks:
         with _failure_told(hook):
             hook()
@@ -35,7 +35,7 @@ class WorkerHooks:
         self._runner = runner
 
     def start_worker(self) -> None:
-        """Run the hooks for a worker's start, in models that block; AppFailed where one raises an exception."""
+        """Run the hooks for a worker's start, in models that block; raises AppFailed where one fails."""
         for hook in self._service.start_hooks:
             self._run_hook(hook)
 

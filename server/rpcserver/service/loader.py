@@ -31,11 +31,15 @@ _DEMO = "rpcserver.testing.demo"
 
 
 def load_service(app: str | None) -> Service:
-    """Import an app and make a service of it; AppNotFound or AppFailed where that cannot be done.
+    """Import an app and make a service of it.
 
     The app is `module:attribute`, `module`, `path/file.py:attribute` or `path/file.py`, where the attribute is a
     `Service`, a dict of callables or a function without parameters that returns one of these; None is the demo service.
     The folder of a file, or the current one for a module, is put first on `sys.path`.
+
+    Raises:
+        AppNotFound: there is no such file, module or attribute, or it cannot be served.
+        AppFailed: the user's own code failed.
     """
     if app is None:
         demo: Service = importlib.import_module(_DEMO).service

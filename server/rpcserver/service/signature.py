@@ -69,14 +69,19 @@ class Signature(msgspec.Struct, frozen=True):
 def read_signature(handler: Callable[..., Any], name: str | None = None) -> Signature:
     """Read what a handler takes and returns.
 
-    ServiceError is raised where it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot
-    carry, or is a generator.
+    Raises:
+        ServiceError: it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot carry, or it
+            is a generator.
     """
     return _SignatureReader(handler, handler_name(handler) if name is None else name).read()
 
 
 def schema_of_object(annotation: type) -> dict[str, Any]:
-    """The schema of `object`, at any depth, which takes what `Any` does: a schema_hook for msgspec."""
+    """The schema of `object`, at any depth, which takes what `Any` does: a schema_hook for msgspec.
+
+    Raises:
+        NotImplementedError: it is another type that msgspec does not know.
+    """
     if annotation is object:
         # It allows anything, as an empty schema does, which msgspec would take for none.
         return {"$comment": "anything"}

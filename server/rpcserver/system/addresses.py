@@ -77,7 +77,10 @@ Bind = TcpBind | UnixBind
 def parse_bind(text: str) -> Bind:
     """Read an address: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH` or `unix:@NAME`.
 
-    With a framing, it is written as in `line+tcp://HOST:PORT`. The message of a ValueError says what would be one.
+    With a framing, it is written as in `line+tcp://HOST:PORT`.
+
+    Raises:
+        ValueError: it is none of them; the message says what would be.
     """
     if found := _FRAMED.match(text):
         framing, kind, rest = found.groups()
@@ -121,14 +124,22 @@ def is_wildcard(host: str) -> bool:
 
 
 def peer_process(connection: socket.socket) -> tuple[int, int]:
-    """Say which process, and which user's, has connected to a Unix socket: unix(7), SO_PEERCRED."""
+    """Say which process, and which user's, has connected to a Unix socket: unix(7), SO_PEERCRED.
+
+    Raises:
+        OSError: the system does not tell.
+    """
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, user, _group = _CREDENTIALS.unpack(credentials)
     return pid, user
 
 
 def peer_address(connection: socket.socket) -> str:
-    """Say who is at the other end: `host:port`, or a Unix socket's process; OSError where that has gone already."""
+    """Say who is at the other end: `host:port`, or the process at the other end of a Unix socket.
+
+    Raises:
+        OSError: the peer has gone already.
+    """
     if connection.family == socket.AF_UNIX:
         pid, uid = peer_process(connection)
         return f"unix:pid={pid},uid={uid}"

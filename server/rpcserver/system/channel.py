@@ -57,7 +57,7 @@ class WorkerStarted(msgspec.Struct, frozen=True, tag="started"):
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
     """The app is loaded and its start hooks have run: connections are accepted from now on."""
 
-    loaded: LoadedService | None = None  # where a registry is told
+    loaded: LoadedService | None = None  # None: no registry is told
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
@@ -110,6 +110,7 @@ class WatchedEnd(PacketEnd):
         end.setblocking(False)
 
     def _next_packet(self) -> bytes | None:
+        """Take the next message, or None when there is none yet; raises EOFError where the other end is closed."""
         try:
             message = self._socket.recv(_MAX_MESSAGE)
         except BlockingIOError:
@@ -150,10 +151,10 @@ class AppEnd(PacketEnd):
 
 
 class ArbiterEnd(WatchedEnd):
-    """The arbiter's end of a channel."""
+    """The arbiter's end of a channel; it never waits."""
 
     def receive(self) -> Report | None:
-        """Take the next report, or None when there is none yet; EOFError where the worker has closed its end."""
+        """Take the next report, or None when there is none yet; raises EOFError where the worker has closed its end."""
         message = self._next_packet()
         return None if message is None else _decoder.decode(message)
 
@@ -189,7 +190,10 @@ class WorkerEnd(AppEnd):
         self._report(WorkerReady(loaded))
 
     def retiring(self, reason: str) -> None:
-        """Ask to be replaced, for a reason as in "has answered 1000 requests"; SIGTERM comes when that is done."""
+        """Ask to be replaced, for a reason as in "has answered 1000 requests".
+
+        The arbiter starts a successor, and sends SIGTERM when that is ready.
+        """
         self._report(Retiring(reason))
 
     def next_connection(self) -> socket.socket | None:
@@ -200,7 +204,7 @@ class WorkerEnd(AppEnd):
 
 
 def open_channel() -> tuple[ArbiterEnd, WorkerEnd]:
-    """Make both ends of a channel; neither survives an exec."""
+    """Make both ends of a channel; messages keep their bounds, and neither end survives an exec."""
     arbiter, worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return ArbiterEnd(arbiter), WorkerEnd(worker)
 
@@ -209,7 +213,7 @@ class ParentLink:
     """A stream socket inherited from the process that started the server; no process that this starts inherits it.
 
     Each event is one line of JSON. The end of the stream stops the server, unless the line `keep` came first. So does
-    the end of that process, for other children of it may hold copies of the link's other side.
+    the end of `process`, where one is given, for other children of it may hold copies of the link's other side.
 
     Raises:
         ValueError: the descriptor is not an open stream socket.

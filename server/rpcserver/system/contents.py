@@ -15,7 +15,8 @@ _PIECE: Final = 1 << 16
 def read_contents(path: Path) -> bytes:
     """Return what is in a file, or comes out of a pipe; one that nobody writes to would be waited for without end.
 
-    OSError is raised for such a pipe, and for what cannot be read.
+    Raises:
+        OSError: it cannot be read, or is such a pipe.
     """
     if not path.is_fifo():
         return path.read_bytes()

@@ -22,7 +22,11 @@ def open_lifeline() -> tuple[int, int]:
 
 
 def tie(descriptor: int, pid: int) -> None:
-    """Have a process killed when the other end of this one is closed; OSError where there is none."""
+    """Have a process killed when the other end of this pipe is closed.
+
+    Raises:
+        OSError: there is no such process.
+    """
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, pid)
     fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_ASYNC)
@@ -40,7 +44,9 @@ def hold(pid: int) -> tuple[int, int]:
 
     Both ends stay here, and whichever the kernel closes first tells of the other. So nothing depends on what the
     process itself does, which may be stopped as soon as it is forked, with copies of all that its parent held by then.
-    OSError is raised where there is no descriptor left, or no such process.
+
+    Raises:
+        OSError: there is no descriptor left, or no such process.
     """
     ends = os.pipe2(os.O_CLOEXEC)
     try:
@@ -55,7 +61,10 @@ def hold(pid: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def held(pid: int) -> Iterator[None]:
-    """Have a process killed that has not ended when this is left, or this process ends, if there are descriptors."""
+    """Have a process killed that has not ended when this is left, or when this process ends.
+
+    Where the system has no descriptor left, nothing is done.
+    """
     ends: tuple[int, ...] = ()
     with contextlib.suppress(OSError):
         ends = hold(pid)

@@ -274,9 +274,12 @@ class LineHandler(logging.Handler):
 
 
 def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
-    """Send the whole process's logging to standard error, or to a file; OSError where that cannot be opened.
+    """Send the whole process's logging to a file, or to standard error where the path is None.
 
     The access log, where one is kept, ignores the level.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
     handler = LineHandler(2 if path is None else _open(path), as_json=as_json, path=path)
     keep_enabled(handler)
@@ -292,7 +295,10 @@ def _open(path: Path) -> int:
 
 
 def _never_waiting(descriptor: int) -> int:
-    """Return another descriptor of a terminal, to which no write waits: who shares the first would not expect that."""
+    """Return another descriptor of a terminal, for which no write waits; any other descriptor is returned as it is.
+
+    It is another one, as others that share the first would not expect it to be non-blocking.
+    """
     try:
         if os.isatty(descriptor):
             return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -330,7 +336,7 @@ def _as_json(value: object) -> bytes:
 
 
 def _write_at_once(descriptor: int, line: bytes) -> int:
-    """Write as much as there is room for, without waiting for any; OSError where nothing can be written."""
+    """Write as much as there is room for, without waiting for any; raises OSError where nothing can be written."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.write(descriptor, line)
     try:
@@ -353,7 +359,7 @@ def _write_at_once(descriptor: int, line: bytes) -> int:
 
 
 class RateLimit:
-    """Lets one through in a period of seconds, by default a minute; two threads at the same moment both."""
+    """Lets one through in a period of seconds. Two threads at the same moment may both pass, which does no harm."""
 
     def __init__(self, period: float = 60.0) -> None:
         self._period = period

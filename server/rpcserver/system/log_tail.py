@@ -24,7 +24,11 @@ def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[s
     """Read the last lines of a log.
 
     The file behind the descriptor is opened anew, and no more than its last MiB is looked at. With the number of a
-    worker only its records are read. NotAFile is raised where it is no regular file, OSError where it cannot be read.
+    worker only its records are read.
+
+    Raises:
+        NotAFile: it is no regular file.
+        OSError: it cannot be read.
     """
     with _opened(descriptor) as file:
         lines, rest = _end_of(file, os.fstat(file.fileno()).st_size)
@@ -36,7 +40,7 @@ def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[s
 
 
 def lines_since(descriptor: int, position: LogPosition | None, count: int) -> LogPart:
-    """Read what was written to a log after a place in it, with the errors of `last_lines`.
+    """Read what was written to a log after a place in it; raises what `last_lines` does.
 
     The place None stands for the last lines, as `last_lines` has them, without one that is not finished.
     """

@@ -77,11 +77,14 @@ class Exit(msgspec.Struct, frozen=True):
 class ChildProcess:
     """A forked child, held by a descriptor, so that no other process is ever signalled or reaped in its place.
 
-    The descriptor becomes readable when the child has ended: pidfd_open(2). OSError is raised where there is none left.
+    The descriptor becomes readable when the child has ended: pidfd_open(2).
 
     Args:
         lifeline: descriptors with which the child lives and dies; closed with this object.
         pid: 0 where another process is to fork it for this one, and has not yet done so.
+
+    Raises:
+        OSError: the child cannot be watched.
     """
 
     def __init__(self, *lifeline: int, pid: int = 0) -> None:
@@ -93,7 +96,11 @@ class ChildProcess:
             self.attach(pid)
 
     def attach(self, pid: int) -> None:
-        """Note which process it is, and send it the signals that it had been sent before."""
+        """Note which process it is, and send it the signals that it had been sent before.
+
+        Raises:
+            OSError: the child cannot be watched.
+        """
         self._pidfd = os.pidfd_open(pid)
         self.pid = pid
         for number in self._early_signals:
@@ -138,6 +145,9 @@ class Forker:
     parent holds. Children must close their copies of their siblings'.
 
     Make the object before the first fork: it loads what children need.
+
+    Raises:
+        OSError: the C library cannot be loaded.
     """
 
     def __init__(self) -> None:
@@ -147,8 +157,10 @@ class Forker:
     def fork(self, main: Callable[[], int]) -> ChildProcess:
         """Run `main` in a new process, which ends with the exit code that it returns.
 
-        Signals are blocked in the child until `main` unblocks them, so that none meets the parent's handlers. OSError
-        is raised where no process can be made, or watched: EAGAIN, ENOMEM, EMFILE.
+        Signals are blocked in the child until `main` unblocks them, so that none meets the parent's handlers.
+
+        Raises:
+            OSError: no process can be made, or none can be watched: EAGAIN, ENOMEM, EMFILE.
         """
         parent = os.getpid()
         in_main_thread = threading.get_native_id() == parent
@@ -177,7 +189,11 @@ class Forker:
             raise
 
     def adopt_orphans(self) -> None:
-        """Become the parent of every descendant whose own parent ends: PR_SET_CHILD_SUBREAPER; OSError without that."""
+        """Become the parent of every descendant whose own parent ends: PR_SET_CHILD_SUBREAPER.
+
+        Raises:
+            OSError: the kernel does not know of that.
+        """
         self._control(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
 
     def name_process(self, name: bytes) -> bytes:
@@ -195,14 +211,16 @@ class Forker:
     ) -> None:
         """Run `main` in a new process that is a child of an ancestor of this one, which adopts orphans.
 
-        A process in between forks it, and ends at once. OSError is raised where no process can be made: EAGAIN, ENOMEM,
-        EMFILE.
+        A process in between forks it, and ends at once.
 
         Args:
             adopter: the pid of that ancestor.
             end: the reading end of the lifeline that the ancestor holds; see `open_lifeline`. It is closed here.
             main: is called when the new process has its parent, as by `fork`.
             forks: is entered around each fork.
+
+        Raises:
+            OSError: no process can be made: EAGAIN, ENOMEM, EMFILE.
         """
         _flush_output()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

@@ -55,10 +55,13 @@ def is_header(data: bytes | bytearray) -> bool:
 
 
 def read_header(data: bytes | bytearray) -> ProxyHeader | None:
-    """Read the header that a stream begins with, or None where more must come first; else ProxyHeaderError.
+    """Read the header that a stream begins with, or None where more must come first.
 
     At most 107 bytes of a header of version 1 are looked at, and of one of version 2 as many as it says itself, which
     are 65,551 at most.
+
+    Raises:
+        ProxyHeaderError: there is none, or it makes no sense.
     """
     if not may_begin_header(data):
         raise ProxyHeaderError("it begins with no PROXY header")
@@ -150,7 +153,11 @@ class TrustedProxies:
 
 
 def parse_trusted(text: str) -> TrustedProxies:
-    """Read whose PROXY headers are taken: addresses, networks and `unix`, with commas between; else ValueError."""
+    """Read whose PROXY headers are taken: addresses, networks and `unix`, with commas between them.
+
+    Raises:
+        ValueError: one of them is none.
+    """
     networks: list[Network] = []
     unix = False
     for word in (part.strip() for part in text.split(",")):

@@ -174,7 +174,7 @@ class SlotBoard:
     def child(self, index: int, *, by_method: bool = False) -> SlotBoard:
         """Return the slot of a child process, from 0, for that child to write and `absorb` to take in.
 
-        It counts by method too, where calls are counted so, if it has memory of its own for that: `by_method`.
+        With `by_method` it counts calls by method too, where they are counted so; that takes memory of its own.
         """
         if not 0 <= index < self._children:
             raise IndexError(f"there is room for {self._children} children, not for number {index}")
@@ -204,7 +204,13 @@ class SlotBoard:
 
 
 class Scoreboard:
-    """The slots of all workers, in anonymous shared memory, and those of their children; made before the first fork."""
+    """The slots of all workers, in anonymous shared memory; made before the first fork.
+
+    Args:
+        slots: for so many workers at once.
+        children: for so many children of each.
+        methods: whether calls are counted by method too.
+    """
 
     def __init__(self, slots: int, children: int = 0, *, methods: bool = False) -> None:
         self.slots = slots
@@ -224,7 +230,11 @@ class Scoreboard:
         return SlotBoard(self._memory[start : start + self._stride], self._children, methods)
 
     def take(self, *, number: int, generation: int) -> int:
-        """Find a free slot for a worker that is about to be forked; BlockingIOError until one has left."""
+        """Find a free slot for a worker that is about to be forked, and return its index.
+
+        Raises:
+            BlockingIOError: every slot is taken, until a worker has left.
+        """
         index = next((index for index in range(self.slots) if index not in self._taken), None)
         if index is None:
             raise BlockingIOError(errno.EAGAIN, "there is no room for another worker until one has left")

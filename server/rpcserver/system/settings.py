@@ -1,7 +1,8 @@
 """The settings of a server, and reading them from a TOML file.
 
-Which source wins (command line, environment, file, default) is decided in `rpcserver.cli`, where each setting's
-option, help text and bounds are. What reads an option's text raises ValueError, for people, where it is none such.
+Which source wins (command line, environment, file, default) is decided in `rpcserver.cli`, and each setting's
+option, help text and bounds are in `rpcserver.options`. What reads an option's text raises ValueError where it cannot
+be that, with a message for people.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     Durations are in seconds, and 0 means without a limit.
     """
 
-    app: str | None = None  # the demo
+    app: str | None = None  # None: the demo
     bind: tuple[Bind, ...] = (TcpBind("127.0.0.1", 8080),)
     workers: int = 1
     model: str = "sync"
@@ -81,7 +82,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     reclaim_idle: float = 5.0
     backlog: int = 1024
     unix_mode: int = 0o600
-    tls_cert: Path | None = None  # TCP addresses are plain
+    tls_cert: Path | None = None  # None: TCP addresses are plain
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     max_frame: int = MAX_REQUEST  # bytes
@@ -92,7 +93,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout: float = 60.0
     drain_timeout: float = 30.0  # 0 is not at all
     drain_grace: float = 1.0
-    drain_settle: float | None = None  # not at all, but for what clients of a registry need
+    drain_settle: float | None = None  # None: no longer than clients of a registry need
     debug: bool = False
     control: str = "auto"  # a path, `auto` or `none`
     proxy_protocol: TrustedProxies | None = None
@@ -217,11 +218,12 @@ def parse_mode(text: str) -> int:
 def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
     """Read settings from a TOML file whose keys are the names of the options: `drain-timeout = 10`.
 
-    SettingsError is raised where it cannot be read, is no TOML, or holds what is no setting.
-
     Args:
         path: the file.
         known: the type of each setting by the name of its field, with underscores, which the result has too.
+
+    Raises:
+        SettingsError: the file cannot be read, is no TOML, or holds what is no setting.
     """
     import tomllib
 

@@ -61,7 +61,10 @@ class SentSignals:
 
     The kernel sends SIGTTIN and SIGTTOU to every process of a group in the background of which one reads its terminal,
     or writes to it after `stty tostop`. Whoever blocks them may write. They stay blocked in the calling thread, and in
-    its children until these unblock them. OSError is raised where there is no descriptor left.
+    its children until these unblock them.
+
+    Raises:
+        OSError: there is no descriptor left.
     """
 
     def __init__(self, numbers: Iterable[signal.Signals]) -> None:

@@ -58,7 +58,11 @@ def connection_of(descriptor: int, family: int = -1, kind: int = -1, protocol: i
 
 @contextlib.contextmanager
 def looked_at(descriptor: int) -> Iterator[socket.socket]:
-    """A socket of a descriptor that stays as it is and open; an app's default timeout would have it block no more."""
+    """A socket of a descriptor that stays as it is and open; an app's default timeout would have it block no more.
+
+    Raises:
+        OSError: it is no socket.
+    """
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(None)
     try:
@@ -101,7 +105,11 @@ class Listener:
         self._address = f"tls://{self._address}"
 
     def accept(self) -> socket.socket:
-        """Accept a connection that waits; OSError where none does or it cannot be had, EINVAL after `shut_down`."""
+        """Accept a connection that waits.
+
+        Raises:
+            OSError: none waits (BlockingIOError), or it cannot be accepted; EINVAL when the listener was shut down.
+        """
         descriptor, _ = self.socket._accept()  # type: ignore[attr-defined]  # not in typeshed
         connection = connection_of(descriptor, self.socket.family, self.socket.type, self.socket.proto)
         if self._least_hops is not None:
@@ -227,9 +235,13 @@ class UnixListener(Listener):
 
 
 def open_listeners(binds: Iterable[Bind], *, backlog: int, unix_mode: int) -> list[Listener]:
-    """Listen on every address; on failure, which is a BindError, none stays open.
+    """Listen on every address; on failure none stays open.
 
-    A host name is listened on at every address that it has, each with its own port where the port is 0.
+    A host name is listened on at every address that it has, each with its own port where the port is 0. The mode is
+    that of the paths of Unix sockets.
+
+    Raises:
+        BindError: an address cannot be had.
     """
     with contextlib.ExitStack() as opened:
         listeners: list[Listener] = []

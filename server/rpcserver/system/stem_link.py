@@ -48,16 +48,20 @@ class StemLink(WatchedEnd):
     """The arbiter's end."""
 
     def order(self, worker: int, index: int, channel: WorkerEnd, lifeline: int) -> None:
-        """Order a worker, which gets its end of a channel and of a lifeline; OSError where the stem has ended."""
+        """Order a worker, which gets its end of a channel and of a lifeline.
+
+        Raises:
+            OSError: the stem has ended.
+        """
         message = msgspec.json.encode(WorkerOrder(worker, index))
         socket.send_fds(self._socket, [message], [channel.fileno(), lifeline])
 
     def retire(self) -> None:
-        """Tell the stem that no order follows; OSError where it has ended."""
+        """Tell the stem that no order follows; raises OSError where it has ended."""
         self._socket.send(msgspec.json.encode(Retire()))
 
     def receive(self) -> StemReport | None:
-        """Take the next report, or None when there is none yet; EOFError where the stem has closed its end."""
+        """Take the next report, or None when there is none yet; raises EOFError where the stem has closed its end."""
         message = self._next_packet()
         return None if message is None else _reports.decode(message)
 

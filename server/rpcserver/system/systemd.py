@@ -56,7 +56,10 @@ def inherited_listeners(environment: MutableMapping[str, str] = os.environ) -> l
     """Adopt the listening sockets that a service manager has passed to this process, if it has.
 
     LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are removed, so that no program that handlers start takes them for its
-    own. BindError is raised where something else was passed.
+    own.
+
+    Raises:
+        BindError: something else was passed.
     """
     meant_for = environment.pop("LISTEN_PID", "")
     count_text = environment.pop("LISTEN_FDS", "")

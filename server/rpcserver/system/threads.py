@@ -34,7 +34,7 @@ class ServerThread(threading.Thread):
 
 
 def start_thread(run: Callable[[], object], name: str, *, daemon: bool = True) -> threading.Thread:
-    """Start a thread of the server's own; NoThread where there is none left."""
+    """Start a thread of the server's own; raises NoThread where there is none left."""
     thread = ServerThread(target=run, name=name, daemon=daemon)
     try:
         thread.start()

@@ -56,7 +56,11 @@ class ServerTls:
         self.renew()
 
     def renew(self) -> None:
-        """Read the files again; what was read before stays where they cannot be used, which is a TlsError."""
+        """Read the files again; what was read before stays where they cannot be used.
+
+        Raises:
+            TlsError: a file cannot be used.
+        """
         self.context = read_context(*self._files)
 
 
@@ -64,12 +68,15 @@ def read_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SS
     """Read what a server shows to its clients and asks of them, and try it out.
 
     Connections are of TLS 1.2 at least, with the ciphers that Python takes for safe, and cannot be renegotiated.
-    What clients would refuse, as an expired certificate, is a warning in the log. A TlsError names the file to blame.
+    What clients would refuse, as an expired certificate, is a warning in the log.
 
     Args:
         cert: the certificate in PEM form, followed by those of its issuers that clients may not know.
         key: the private key in PEM form; None where it is in the same file.
         client_ca: certificates in PEM form, one of which must have issued each client's; None asks for none.
+
+    Raises:
+        TlsError: a file cannot be used.
     """
     chain = _read(cert, "certificate")
     if _MARK_CERTIFICATE not in chain:
@@ -93,7 +100,10 @@ def read_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SS
 
 
 def subject_of(certificate: Mapping[str, Any]) -> str | None:
-    """Write whom a certificate is for, as getpeercert() returns it, as RFC 4514 does: `CN=alice,O=Example`."""
+    """Write whom a certificate is for as RFC 4514 does: `CN=alice,O=Example`; None where it names nobody.
+
+    The certificate is what `ssl.SSLSocket.getpeercert` returns.
+    """
     names: tuple[tuple[tuple[str, str], ...], ...] = certificate.get("subject", ())
     named = ("+".join(f"{_SHORT_NAMES.get(kind, kind)}={_escaped(value)}" for kind, value in name) for name in names)
     return ",".join(reversed(list(named))) or None

@@ -64,7 +64,16 @@ class Client:
         return reply.result
 
     def request(self, method: str, params: object = None, *, meta: bool = False) -> Reply:
-        """Call a method as `call` does, and return the whole reply, be it an error; `meta` asks who answers."""
+        """Call a method and return the whole reply, be it an error.
+
+        Args:
+            method: the method's name.
+            params: its params.
+            meta: whether the reply shall say which worker answered.
+
+        Raises:
+            ConnectionError, TimeoutError, EncodeError: as in `call`.
+        """
         if self._owner != os.getpid():
             # A thread of the parent may hold the turn, and never gives it back here.
             self._turn = threading.Lock()

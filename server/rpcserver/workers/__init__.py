@@ -18,7 +18,7 @@ _CLASSES: Final = {
 
 
 def load_model(name: str) -> type[Worker]:
-    """Import a worker model's class; KeyError where there is no such model."""
+    """Import a worker model's class; raises KeyError where there is no such model."""
     module, _, attribute = _CLASSES[name].partition(":")
     model: type[Worker] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return model

@@ -243,7 +243,7 @@ class AsyncWorker(Worker):
         return begun
 
     def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine to its end on the loop that is not running; QuickStop where a signal asks for that."""
+        """Run a coroutine to its end on the loop that is not running; raises QuickStop where a signal asks for that."""
         quitting = self._quitting
         try:
             task = self._loop.create_task(coroutine)

@@ -58,13 +58,26 @@ class LoopConnection(asyncio.Protocol):
     more is read. And nothing is run while the client has not taken all that it was sent, which is one batch of
     replies and the size of the last one at most.
 
-    To make one raises OSError where the client has gone already.
+    Raises:
+        OSError: the client has gone already.
     """
 
     __slots__ = (
-        "_begin", "_call", "_host", "_loop", "_lost", "_opened", "_socket", "_sole_request", "_threads", "_transport",
-        "_write", "conversation", "peer", "ready",
-    )  # fmt: skip
+        "_begin",
+        "_call",
+        "_host",
+        "_loop",
+        "_lost",
+        "_opened",
+        "_socket",
+        "_sole_request",
+        "_threads",
+        "_transport",
+        "_write",
+        "conversation",
+        "peer",
+        "ready",
+    )
 
     _transport: asyncio.Transport
     _write: Callable[[bytes], None]

@@ -81,7 +81,8 @@ def load_alone(settings: ServerSettings, guard: StrayGuard) -> Service:
 def keeping_descriptors(settings: ServerSettings) -> Iterator[None]:
     """Run an app's code, and have this process be allowed descriptors for its connections before and after it.
 
-    LoadError is raised where there were some, and the app leaves none.
+    Raises:
+        LoadError: there were some, and the app leaves none.
     """
     model = MODELS[settings.model]
     connections = settings.max_children if model.forks else settings.max_connections if model.concurrent else 1

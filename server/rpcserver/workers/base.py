@@ -98,7 +98,7 @@ class WorkerSetup:
     logs: LineHandler
     board: SlotBoard
     tls: ssl.SSLContext | None = None
-    preloaded: Preloaded | None = None  # by its stem, where it has one
+    preloaded: Preloaded | None = None  # what its stem has made; None: it has no stem
 
 
 class Worker(abc.ABC):
@@ -143,7 +143,10 @@ class Worker(abc.ABC):
         """Serve connections; return once `draining` is set and everything is answered."""
 
     def drain(self) -> None:
-        """Bring `run` to its end, without loss; called in a signal handler, which ends the acceptor's wait as well."""
+        """Bring `run` to its end, without loss; called in a signal handler, right after `draining` was set.
+
+        The acceptor's wait ends with the signal, so that a model which never waits elsewhere need do nothing.
+        """
         if self._current is not None:
             self._current.drain()
 
@@ -153,10 +156,15 @@ class Worker(abc.ABC):
             self._current.reclaim()
 
     def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
-        """Get what `run` cannot do without; NoThread or OSError where there is no thread or descriptor left."""
+        """Get what `run` cannot do without, before the worker is ready.
+
+        Raises:
+            NoThread: there is no thread left.
+            OSError: there is no descriptor left.
+        """
 
     def start_service(self) -> None:
-        """Run the service's start hooks, before the worker is ready; AppFailed where one raises an exception."""
+        """Run the service's start hooks, before the worker is ready; raises AppFailed where one fails."""
         self.dispatcher.hooks.start_worker()
 
     def stop_service(self) -> None:
@@ -164,7 +172,7 @@ class Worker(abc.ABC):
         self.dispatcher.hooks.stop_worker()
 
     def make_dispatcher(self, service: Service, board: SlotBoard) -> Dispatcher:
-        """Make what answers requests, and counts on `board`; ServiceError where a handler cannot be served."""
+        """Make what answers requests, and counts on `board`; raises ServiceError where a handler cannot be served."""
         kind = Dispatcher
         if self.settings.access_log:
             from rpcserver.service.access import LoggedDispatcher
@@ -226,7 +234,10 @@ class Worker(abc.ABC):
             os.write(self._wakeup_writer, b"\0")
 
     def retire(self, reason: str) -> None:
-        """Ask the arbiter for a successor, once; this worker serves until it is told to drain. Safe in any thread."""
+        """Ask the arbiter for a successor, once; this worker serves until it is told to drain. Safe in any thread.
+
+        The reason is for the log, as in "has answered 1000 requests".
+        """
         if not self._retiring:
             self._retiring = True
             self.channel.retiring(reason)
@@ -308,6 +319,7 @@ class Worker(abc.ABC):
         return 0
 
     def _described(self) -> LoadedService | None:
+        """Say what is served here, where that is registered."""
         if self.settings.register is None:
             return None
         service = self.dispatcher.service

@@ -29,7 +29,7 @@ class FrameBudget:
 
     It is counted from a request's second read on, so that small ones always pass, until its reply is held. One request
     of `max_frame` passes in any case. Processes of the fork model share a budget: each writes down its own part on its
-    board, which is one of `others`, and two at the same moment may both pass.
+    `board`, which is one of `others`; two at the same moment may both pass.
     """
 
     def __init__(self, settings: ServerSettings, board: SlotBoard, others: Sequence[SlotBoard] = ()) -> None:

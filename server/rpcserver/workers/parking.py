@@ -141,7 +141,10 @@ class Parking:
         return None
 
     def gather(self, into: deque[ParkedConnection], most: int, timeout: float = -1) -> bool:
-        """Wait as `take` does, and append the connections whose clients have done it; False after the timeout."""
+        """Wait as `take` does, and append at most so many connections whose clients have done it.
+
+        False is returned after the timeout, in seconds.
+        """
         parked = self._parked
         events = self._poll(timeout, most)
         for descriptor, _ in events:

@@ -26,15 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 class _Prologue:
-    """What comes before it is known where the conversation begins; `began` is when its first byte did, or 0."""
+    """What has come before the first byte of a conversation is known to be one."""
 
     __slots__ = ("_sole_request", "began", "held", "over")
 
     def __init__(self, sole_request: Callable[[bytes], bytes | None]) -> None:
         self._sole_request = sole_request
-        self.held = b""
-        self.over = False
-        self.began = 0.0
+        self.held = b""  # what has come, while the header is not whole
+        self.over = False  # whether the conversation has begun
+        self.began = 0.0  # when the first byte came, in monotonic seconds; 0 before that
 
     def sole_request(self, data: bytes) -> bytes | None:
         return self._sole_request(data) if self.over else None

@@ -45,7 +45,7 @@ def converse(connection: socket.socket, terms: Terms) -> Conversation:
 
 
 def prepare(connection: socket.socket, conversation: Conversation) -> None:
-    """Set a socket's options, and note who is at its other end; OSError where the client has gone already."""
+    """Set a socket's options, and note who is at its other end; raises OSError where the client has gone already."""
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -56,7 +56,10 @@ def acknowledge(connection: socket.socket) -> None:
     """Have what was read acknowledged at once, because a read has ended inside a frame.
 
     A client that writes the prefix and the body apart, with Nagle's algorithm on, holds the body back until the
-    prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7). OSError where the connection is lost.
+    prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7).
+
+    Raises:
+        OSError: the connection is lost.
     """
     if connection.family != _UNIX:
         connection.setsockopt(_TCP, _QUICKACK, 1)

@@ -209,7 +209,10 @@ class ThreadConnection(BlockingConnection):
         return self._answer_claimed if self._settings.timeout else self._run
 
     def take_over(self, limit: float) -> bool:
-        """Take the connection from its thread if that runs a request since `limit`; the caller then calls `give_up`."""
+        """Take the connection from its thread where its request began before `limit`.
+
+        Where it was taken, the caller must see to it that `give_up` is called.
+        """
         body = take_overdue(self._running, limit)
         if body is None:
             return False

@@ -43,9 +43,18 @@ class TlsSession:
     """
 
     __slots__ = (
-        "_failure", "_header", "_incoming", "_left", "_outgoing", "_tls", "begun", "ended", "established", "failed",
+        "_failure",
+        "_header",
+        "_incoming",
+        "_left",
+        "_outgoing",
+        "_tls",
+        "begun",
+        "ended",
+        "established",
+        "failed",
         "subject",
-    )  # fmt: skip
+    )
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -80,7 +89,8 @@ class TlsSession:
     def receive(self, data: bytes) -> bytes:
         """Take what a read brought, and return the plain bytes in it; there may be none.
 
-        TlsFailure is raised where it is no TLS, or breaks it. Nothing can be answered then, and nothing is returned.
+        Raises:
+            TlsFailure: it is no TLS, or breaks it. Nothing can be answered then, so nothing before that is returned.
         """
         if self._failure is not None:
             raise self._failure
@@ -94,7 +104,11 @@ class TlsSession:
         return self._read()
 
     def receive_eof(self) -> None:
-        """Say that the stream has ended; TlsFailure where that was inside the handshake, or a record."""
+        """Say that the stream has ended, whether or not the client has said so.
+
+        Raises:
+            TlsFailure: the end came inside the handshake, or inside a record.
+        """
         if not self.unfinished:
             self.ended = True
             return
