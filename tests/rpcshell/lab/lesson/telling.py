@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ class Told(Page):
     """A page that keeps what it is told, and shows it too."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(Recording(), TEXTS, TEXTS.steps[name], 80)
+        self._shown = Recording()
+        super().__init__(self._shown, TEXTS, TEXTS.steps[name], 80)
         self.moments: list[tuple[str, dict[str, Any]]] = []
         self.statuses: list[ServerStatus] = []
         self.counts: list[int] = []
@@ -26,6 +28,11 @@ class Told(Page):
         """The figures of a moment."""
         (values,) = [values for one, values in self.moments if one == name]
         return values
+
+    @property
+    def times(self) -> list[float]:
+        """The seconds that stand before the moments."""
+        return [float(found[1]) for text in self._shown.texts if (found := re.match(r" *([0-9.]+) s  ", text))]
 
     def tell(self, moment: str, **figures: Any) -> None:
         super().tell(moment, **figures)

@@ -34,6 +34,8 @@ def run(state: Path, forked: Forks, monkeypatch: pytest.MonkeyPatch) -> Run:
         assert list(state.glob("rpcshell/servers/*")) == []
         text = TEXTS.steps[name]
         assert {moment for moment, _ in told.moments} == text.moments.keys()
+        assert len(told.times) == len(told.moments)
+        assert told.times == sorted(told.times)
         return told
 
     return run
