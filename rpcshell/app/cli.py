@@ -1,4 +1,4 @@
-"""The door of the `rpcshell` command; what it does is in `rpcshell.app.program`."""
+"""The entry point of the `rpcshell` command; what it does is in `rpcshell.app.program`."""
 
 from __future__ import annotations
 

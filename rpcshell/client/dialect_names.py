@@ -1,4 +1,8 @@
-"""What may stand before an address: the names of dialects and framings, told from hosts and from kinds of addresses."""
+"""What may stand before an address: the names of dialects and framings, told from hosts and from kinds of addresses.
+
+Which dialects there are is here: the table of our own, and those that other packages name by the entry point
+`rpcshell.dialects`. None is loaded here; `dialects.registry` does that.
+"""
 
 from __future__ import annotations
 

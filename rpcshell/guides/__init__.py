@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["GUIDES", "guide_files", "read_guide", "read_guide_here"]
-
 GUIDES: Final = {
     "tour": "from the first call to why one hangs, on the demo",
     "language": "lines, keys, commands, scripts, exit codes",

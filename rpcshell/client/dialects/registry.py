@@ -1,4 +1,6 @@
-"""Dialects by name: those that are here, and those that other packages offer by the entry point `rpcshell.dialects`.
+"""Dialects loaded by their names: what makes one for a connection, how it is framed, and what else it says of itself.
+
+Which names there are is `dialect_names`' to say; nothing here speaks a dialect.
 
 Those that a configuration names are given along, as `dialects`.
 """

@@ -35,7 +35,7 @@ def setup(settings: ServerSettings) -> WorkerSetup:
     return cast("WorkerSetup", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
 
 
-class Door:
+class OneClient:
     """Stands for the acceptor: one client waits, and something may happen between two looks."""
 
     def __init__(self, client: socket.socket, between: Callable[[int], None]) -> None:
@@ -63,10 +63,10 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield accepted, client
 
 
-def full_fork_worker(door: Door) -> ForkWorker:
+def full_fork_worker(acceptor: OneClient) -> ForkWorker:
     worker = ForkWorker(setup(ServerSettings(max_children=1, reclaim_idle=0)))
     worker.dispatcher = worker.make_dispatcher(Service("test"), worker.board)
-    worker.acceptor = door  # type: ignore[assignment]
+    worker.acceptor = acceptor  # type: ignore[assignment]
     worker._turned_away = Lingering()
     worker._tick = 1.0
     worker._children[0] = cast("fork._Child", None)
@@ -85,13 +85,13 @@ def only_reply(client: socket.socket) -> Reply:
 
 def test_a_client_is_turned_away_after_looks_in_vain_only(pair: tuple[socket.socket, socket.socket]) -> None:
     accepted, client = pair
-    door = Door(accepted, lambda _: None)
-    worker = full_fork_worker(door)
+    acceptor = OneClient(accepted, lambda _: None)
+    worker = full_fork_worker(acceptor)
     for _ in range(fork._LOOKS - 1):
         worker._accept()
-    assert door.client is accepted
+    assert acceptor.client is accepted
     worker._accept()
-    assert door.client is None
+    assert acceptor.client is None
     reply = only_reply(client)
     assert reply.fault is not None
     assert reply.fault.code == ErrorCode.BUSY
@@ -101,11 +101,11 @@ def test_a_process_that_ends_while_a_client_waits_is_its_room(pair: tuple[socket
     def between(look: int) -> None:
         worker._child_ended = look % (fork._LOOKS - 1) == 0
 
-    door = Door(pair[0], between)
-    worker = full_fork_worker(door)
+    acceptor = OneClient(pair[0], between)
+    worker = full_fork_worker(acceptor)
     for _ in range(fork._LOOKS * 5):
         worker._accept()
-    assert door.client is pair[0]
+    assert acceptor.client is pair[0]
 
 
 @pytest.mark.parametrize("taken_at", [pool._LOOKS, pool._LOOKS + 1])
