@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +42,9 @@ _LONGEST_CELL: Final = 2000
 _WIDEST_COLUMN: Final = 36
 _WIDEST: Final = 100
 _NARROWEST: Final = 30
+
+_BELOW: Final = " " * 6
+"""Before what stands below the columns of its row."""
 
 _NARROWEST_LAST: Final = 16
 """Columns that the last column of a table needs; with less it goes below the others."""
@@ -130,10 +132,16 @@ def _row(row: list[str], widths: list[int], room: int) -> Iterator[str]:
         yield (start + filled[0]).rstrip()
         yield from (" " * margin + line for line in filled[1:])
         return
-    indented = partial(textwrap.wrap, subsequent_indent=" " * 6)
-    yield from indented(start.strip(), _width(), initial_indent="  ", break_long_words=False, break_on_hyphens=False)
+    yield from textwrap.wrap(
+        start.strip(),
+        _width(),
+        initial_indent="  ",
+        subsequent_indent=_BELOW,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     if last:
-        yield from indented(last, _width() - 6, initial_indent=" " * 6)
+        yield from textwrap.wrap(last, _width() - 6, initial_indent=_BELOW, subsequent_indent=_BELOW)
 
 
 def _signature(method: Method) -> str:
