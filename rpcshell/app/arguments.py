@@ -94,9 +94,11 @@ _EXAMPLES: Final = (
 _BEFORE_PARAMS: Final = 2
 """The words of a command line before its params: a target and a method."""
 
-_what_to_run, _connection, _server, _setting, _other = (
-    partial(option, group=group) for group in ("What to run", "Connection", "A server for the run", "Settings", "Other")
-)
+_what_to_run = partial(option, group="What to run")
+_connection = partial(option, group="Connection")
+_server = partial(option, group="A server for the run")
+_setting = partial(option, group="Settings")
+_other = partial(option, group="Other")
 
 
 def _sections() -> dict[str, tuple[tuple[str, str], ...]]:
@@ -317,6 +319,9 @@ def read(
     """What a command line asks for, or None where it was help that is shown by now.
 
     The words `behind` it are the command's to understand.
+
+    Raises:
+        UsageError: It makes no sense, or the help cannot be written.
     """
     try:
         options = command.main(
@@ -373,7 +378,11 @@ def _may_speak_tls(target: Target) -> bool:
 def tls_files(
     ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
 ) -> TlsFiles | None:
-    """The files of the TLS options as given, or None where there are none; a `UsageError` for a target without TLS."""
+    """The files of the TLS options as given, or None where there are none.
+
+    Raises:
+        UsageError: The target speaks no TLS.
+    """
     if ca is cert is key is None:
         return None
     target = config.targets[where].target_among(config.dialects) if isinstance(where, str) else where

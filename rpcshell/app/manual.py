@@ -23,7 +23,11 @@ _OF_A_PROGRAM: Final = {"rpcshell": "language", "rpcserver": "server"}
 
 
 def show_manual(name: str, help_text: str) -> None:
-    """Show a guide, or that of the program below its help: by the page where there is a terminal."""
+    """Show a guide, or that of the program below its help: by the page where there is a terminal.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     width = min(columns_of_terminal(), _WIDEST)
     text = guide_text(read_guide_here(_OF_A_PROGRAM.get(name, name)), width)
     if name in _OF_A_PROGRAM:

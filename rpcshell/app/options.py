@@ -66,6 +66,9 @@ def plain_options(arguments: Sequence[str]) -> Options | None:
     """The options of the usual command lines, of words and -c alone; None of any other, which click has to read.
 
     Click takes longer to import than a call takes.
+
+    Raises:
+        UsageError: They make no sense.
     """
     words: list[str] = []
     lines: list[str] = []
@@ -93,7 +96,11 @@ class Places(msgspec.Struct, frozen=True):
     line: str | None = None
 
     def lines_to_run(self, lines: Sequence[str]) -> tuple[str, ...]:
-        """The lines given with -c, or the one that the words are."""
+        """The lines given with -c, or the one that the words are.
+
+        Raises:
+            UsageError: The words are already something to run.
+        """
         if lines and (self.file is not None or self.line is not None):
             raise UsageError("give a FILE, a METHOD or -c, and only one of them")
         return tuple(lines) if self.line is None else (self.line,)
@@ -104,6 +111,9 @@ def places(words: Sequence[str], config: Config, *, spawned: bool = False) -> Pl
 
     It is a file only where it looks like the path of one: nothing that happens to be in the current folder is run for
     the name of a target, or of a method.
+
+    Raises:
+        UsageError: The words make no sense.
     """
     app = _APP.fullmatch(words[0]) if words and words[0] not in config.targets else None
     if app and (spawned or _existing_file(app[1])):

@@ -60,7 +60,7 @@ def run_repl(
     """Run the shell at a terminal until it is left.
 
     The session has no target at first, and is closed at the end. The exit code is 0, or 128 and the number of the
-    signal that ended the shell.
+    signal that ended the shell. With the option `debug` an unexpected error comes with its traceback.
     """
     debug = options.debug
     shell, prompt = _put_together(session, options.config, make_prompt)

@@ -83,7 +83,11 @@ def run_statements(
 ) -> int:
     """Run statements one after the other and return the exit code: that of the first error, or 0.
 
-    With `debug` an unexpected one comes with its traceback. `OutputClosed` is raised on.
+    With `debug` an unexpected one comes with its traceback.
+
+    Raises:
+        OutputClosed: Nobody reads stdout any more.
+        UsageError: The script cannot be read.
     """
     code = 0
     for statement in statements:

@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 
 
 def with_mcp_server(config: Config, file: str, name: str) -> Config:
-    """A configuration with a server of a file as other clients of MCP have."""
+    """A configuration with a server of a file as other clients of MCP have.
+
+    Raises:
+        UsageError: There is no such server, it makes no sense, or a variable is not set.
+    """
     return _with_target(config, name, mcp_server(file, name))
 
 
 def with_registry_credentials(
     where: Target | str | None, config: Config, file: str
 ) -> tuple[Target | str | None, Config]:
-    """The target with a file of credentials, and the configuration where it has the target."""
+    """The target with a file of credentials, and the configuration where it has the target.
+
+    Raises:
+        UsageError: No ZooKeeper knows its servers.
+    """
     if isinstance(where, ServersetTarget):
         return replace(where, credentials=file), config
     if isinstance(where, str) and isinstance(_named(config, where), ServersetTarget):
@@ -38,7 +46,11 @@ def with_registry_credentials(
 def with_headers(
     where: Target | str | None, config: Config, lines: Sequence[str]
 ) -> tuple[Target | str | None, Config]:
-    """The target with headers as `NAME:VALUE`, and the configuration where it has the target."""
+    """The target with headers as `NAME:VALUE`, and the configuration where it has the target.
+
+    Raises:
+        UsageError: It is no URL, a line is no header, or a variable is not set.
+    """
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")

@@ -40,7 +40,11 @@ def refuse_user(address: str) -> None:
 
 
 def host_and_port(address: str, text: str) -> tuple[str, int]:
-    """The host, which is this one where there is none, and the port of an address."""
+    """The host, which is this one where there is none, and the port of an address.
+
+    Raises:
+        UsageError: It is none; the error names the whole `text` of the target.
+    """
     refuse_user(address)
     if address.startswith("["):
         return _bracketed(address, text)
@@ -57,14 +61,22 @@ def host_and_port(address: str, text: str) -> tuple[str, int]:
 
 
 def service_name(name: str, text: str) -> str:
-    """The name of a service in the DNS, as it is."""
+    """The name of a service in the DNS, as it is.
+
+    Raises:
+        UsageError: It is none.
+    """
     if not re.fullmatch(_SERVICE, name):
         raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
     return name
 
 
 def command_words(command: str, text: str) -> tuple[str, ...]:
-    """A child's program and its arguments."""
+    """A child's program and its arguments.
+
+    Raises:
+        UsageError: They do not parse, or there are none.
+    """
     import shlex
 
     try:
@@ -77,7 +89,11 @@ def command_words(command: str, text: str) -> tuple[str, ...]:
 
 
 def checked_url(text: str) -> str:
-    """A URL of a server without a user and a password, with its scheme, as it is."""
+    """A URL of a server, with its scheme, as it is.
+
+    Raises:
+        UsageError: It is none, or has a user and a password.
+    """
     try:
         parts = url_parts(text)
         port = parts.port
@@ -91,7 +107,11 @@ def checked_url(text: str) -> str:
 
 
 def checked_path(text: str) -> str:
-    """A path without `unix:` before it, as it is; no address has something behind it, as URLs have it."""
+    """A path without `unix:` before it, as it is.
+
+    Raises:
+        UsageError: It is an address with something behind it, as URLs have it.
+    """
     if found := re.fullmatch(_ADDRESS_AND_MORE, text):
         address, method = found["address"], found["more"].strip("/").replace("/", ".")
         hint = f"a method is a word of its own: {address} {method}" if method else f"write {address}"
@@ -100,7 +120,11 @@ def checked_path(text: str) -> str:
 
 
 def socket_path(path: str, text: str) -> str:
-    """The absolute path of a Unix socket, or its abstract name with an @ before it."""
+    """The absolute path of a Unix socket, or its abstract name with an @ before it.
+
+    Raises:
+        UsageError: It names none, or one that is too long.
+    """
     abstract = path.startswith("@")
     if path in {"", "@"} or "\0" in path or (path.endswith("/") and not abstract):
         raise UsageError(f"target {text!r} names no socket", hint="write unix:/path/to/socket or unix:@name")
@@ -146,7 +170,7 @@ def _port(digits: str, text: str) -> int:
 
 
 def url_parts(url: str) -> SplitResult:
-    """The parts of a URL; a ValueError where it is none."""
+    """The parts of a URL; raises `ValueError` where it is none."""
     # Few targets are URLs.
     from urllib.parse import urlsplit
 

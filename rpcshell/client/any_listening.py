@@ -76,7 +76,12 @@ class AnyListeningConnection:
         return self._dialogue.unfinished if self._pump.pauses else ""
 
     def check_end(self) -> None:
-        """For who waits for events: raise what ended it, as a ShellError, unless it was closed here."""
+        """Raise what ended it, for whoever waits for events, unless it was closed here.
+
+        Raises:
+            ConnectionLost: It ended.
+            ProtocolError: Something came that breaks the dialect.
+        """
         failure = self.failure
         if failure is None or self.closed:
             return

@@ -198,7 +198,7 @@ class AsyncClient(AnyClient):
             raise CallTimeout(limit or 0.0, method=method, may_have_run=sent, hint=str(error) or None) from None
 
     def _enter(self) -> asyncio.AbstractEventLoop:
-        """The running loop, which is this client's, or becomes that; a UsageError where it has another."""
+        """The running loop, which is this client's, or becomes that; raises `UsageError` where it has another."""
         import asyncio
 
         loop = asyncio.get_running_loop()

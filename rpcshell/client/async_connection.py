@@ -63,7 +63,11 @@ class AsyncConnection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> AsyncConnection:
-        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses."""
+        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses.
+
+        Raises:
+            ConnectionFailed: No connection could be made.
+        """
         deadline = asyncio.get_running_loop().time() + timeout
         match target := requester.target:
             case UnixTarget():

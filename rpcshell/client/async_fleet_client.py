@@ -154,9 +154,11 @@ class AsyncFleetClient(AsyncClient):
                 turn.set_result(None)
 
     async def _connection_to(self, candidate: Candidate, failover: Failover, until: float | None) -> AsyncConnection:
-        """A connection to an instance, or ConnectionFailed; it is this call's until it is given back.
+        """A connection to an instance, which is this call's until it is given back.
 
-        Where those that there were have ended meanwhile, that is a Dropped: the instance may be about to stop.
+        Raises:
+            Dropped: Those that there were have ended meanwhile: the instance may be about to stop.
+            ConnectionFailed: None can be made.
         """
         pool = self._pools.get(candidate)
         if pool:

@@ -79,7 +79,12 @@ class Broadcast:
         return [self._answers[instance] for instance in self._instances if instance in self._answers]
 
     def run(self, method: str, params: object) -> None:
-        """Make the call, and let Ctrl-C through: what had not answered by then has an error that says so."""
+        """Make the call.
+
+        Raises:
+            UsageError: JSON cannot carry the params.
+            KeyboardInterrupt: Ctrl-C was pressed; what had not answered by then has an error that says so.
+        """
         asyncio.run(self._run(method, params))
 
     async def _run(self, method: str, params: object) -> None:

@@ -57,11 +57,14 @@ _LONGEST_LINE: Final = 16 * 1024
 
 
 class ChildStream:
-    """A running child, with the methods of a non-blocking socket; a ConnectionFailed where it cannot be started.
+    """A running child, with the methods of a non-blocking socket.
 
     It runs in a session of its own, so that Ctrl-C at the terminal is this side's to handle, and everything that it has
     started ends with it. That it ends when this process is killed is seen to by another one. `on_log` is called, in a
     thread of its own, with each line that the child prints to standard error.
+
+    Raises:
+        ConnectionFailed: It cannot be started.
     """
 
     def __init__(self, target: ChildTarget, on_log: Callable[[str], None]) -> None:
@@ -122,7 +125,11 @@ class ChildStream:
                 self._output.shutdown(socket.SHUT_RD)
 
     def recv(self, size: int) -> bytes:
-        """Receive what the child has written; nothing once it has ended."""
+        """Receive what the child has written; nothing once it has ended.
+
+        Raises:
+            BlockingIOError: Nothing has come.
+        """
         try:
             data = self._output.recv(size)
         except ConnectionResetError:

@@ -45,7 +45,11 @@ class Connection:
 
     @classmethod
     def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> Connection:
-        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses."""
+        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses.
+
+        Raises:
+            ConnectionFailed: No connection could be made.
+        """
         return cls(dial(requester.target, timeout, tls), requester)
 
     @property

@@ -14,9 +14,9 @@ _MANY: Final = 1 << 30
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """An executor whose threads, of which at `most` so many run at once, end with the process.
+    """An executor whose threads end with the process; those of its base are joined then, however long they take.
 
-    Those of its base are joined then, however long they take.
+    At the same time no more than `most` of them run.
     """
 
     def __init__(self, name: str, most: int = _MANY) -> None:

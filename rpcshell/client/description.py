@@ -17,7 +17,11 @@ _SHOWN: Final = 200
 
 
 def description_from(source: str | Path | Sequence[str]) -> Description:
-    """Read an OpenRPC document of a file, or of a command that prints it, as a list of its arguments."""
+    """Read an OpenRPC document of a file, or of a command that prints it, as a list of its arguments.
+
+    Raises:
+        UsageError: There is no such document.
+    """
     name, data = _read(source)
     try:
         return Description(decode_value(data.removeprefix(BOM_UTF8)))

@@ -84,9 +84,13 @@ def find_out(
     limit: float | None = None,
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Finding:
-    """Look at a server as `detect` does, and say what was found, whatever that is; other errors are those of `detect`.
+    """Look at a server as `detect` does, and say what was found, whatever that is.
 
     There are `limit` seconds for all guesses together, if not the usual ones.
+
+    Raises:
+        UsageError: It is a child.
+        ConnectionFailed: No connection could be made, or the server's TLS refuses this client.
     """
     if isinstance(target, ChildTarget):
         raise UsageError("what a child speaks has to be named", hint=f"as in jsonrpc:{target}")

@@ -54,7 +54,11 @@ _OPTIONS: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 
 
 
 def dial(target: Target, timeout: float, tls: TlsFiles | None = None) -> socket.socket | TlsStream:
-    """Connect within `timeout` seconds for all addresses of a target and the handshake, or raise ConnectionFailed."""
+    """Connect within `timeout` seconds for all addresses of a target together, and for the handshake.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
+    """
     timeout = min(timeout, LONGEST_WAIT)
     match target:
         case UnixTarget():
@@ -102,8 +106,10 @@ def acknowledge(sock: socket.socket) -> None:
 def dial_tcp(target: TcpTarget | TlsTarget, timeout: float) -> socket.socket:
     """Connect to the address of a host that first takes a connection, within `timeout` seconds for all of them.
 
-    The next one is tried as soon as one has failed, or has said nothing for `ATTEMPT_DELAY`; where none does, that is a
-    ConnectionFailed.
+    The next one is tried as soon as one has failed, or has said nothing for `ATTEMPT_DELAY`.
+
+    Raises:
+        ConnectionFailed: None does.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -188,7 +194,12 @@ def streams(found: Iterable[tuple[Any, ...]]) -> list[Address]:
 
 
 def settle(sock: socket.socket) -> None:
-    """Tune a TCP socket whose connecting is over, or raise why it has failed."""
+    """Tune a TCP socket whose connecting is over.
+
+    Raises:
+        OSError: It has failed.
+        ConnectionRefusedError: It has connected to itself, as nobody listens.
+    """
     if failed := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         raise OSError(failed, os.strerror(failed))
     # It drew its own port as a free one, and TCP then connects to itself (RFC 9293, section 3.5): nobody listens.

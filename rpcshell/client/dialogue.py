@@ -85,8 +85,12 @@ class Dialogue:
     def call(self, method: str, params: object, deliver: Deliver, *, meta: bool, plain: bool) -> tuple[int, bytes]:
         """Add a call to what is to be sent, and return its number and its bytes.
 
-        Whatever comes of it is given to `deliver`, the last of it a reply or an error. Where the connection has ended,
-        Dropped or why is raised, and UsageError for params that cannot be sent.
+        Whatever comes of it is given to `deliver`, the last of it a reply or an error.
+
+        Raises:
+            UsageError: The params cannot be sent.
+            Dropped: The connection has ended.
+            ShellError: It has ended with this error, such as a ProtocolError.
         """
         if self.failure is not None:
             raise self.failure if isinstance(self.failure, ShellError) else Dropped(str(self.failure), not_run=True)

@@ -78,7 +78,11 @@ class Requester:
         return unfinished(self._dialect)
 
     def request(self, method: str, params: object, *, meta: bool, plain: bool, trace: Trace | None = None) -> bytes:
-        """The bytes of a request, whose reply is due from now on; a UsageError where the params cannot be sent."""
+        """The bytes of a request, whose reply is due from now on.
+
+        Raises:
+            UsageError: The params cannot be sent.
+        """
         try:
             data = self._dialect.encode_call(method, params, meta=meta, plain=plain)
         except (EncodeError, FrameTooLarge) as error:

@@ -193,7 +193,11 @@ class FleetClient(Client):
     def _connection_to(
         self, candidate: Candidate, failover: Failover, until: float | None, trace: Trace | None
     ) -> Connection:
-        """A new connection to an instance, or ConnectionFailed; it is this call's until it is given back."""
+        """A new connection to an instance, which is this call's until it is given back.
+
+        Raises:
+            ConnectionFailed: None can be made.
+        """
         limit = failover.dialling_limit(self._dialling_limit(until, time.monotonic()))
         if trace is not None:
             trace.connecting()

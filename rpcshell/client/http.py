@@ -49,7 +49,10 @@ class HttpStream:
     """A URL with the methods of a non-blocking socket, for messages of which each is a line.
 
     The dialect gives headers for each request, and is told those of each response. A connection may take `timeout`
-    seconds to be made, or ConnectionFailed is raised.
+    seconds to be made.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
     """
 
     def __init__(self, target: HttpTarget, dialect: FramedDialect, timeout: float, tls: TlsFiles | None) -> None:

@@ -16,7 +16,11 @@ from rpcshell.client.tls import client_context, handshake_failed, server_name
 
 
 def open_connection(target: HttpTarget, timeout: float, tls: TlsFiles | None) -> http.client.HTTPConnection:
-    """Connect within `timeout` seconds, and as many again for the handshake of TLS, or raise ConnectionFailed."""
+    """Connect within `timeout` seconds, and as many again for the handshake of TLS.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
+    """
     parts = urlsplit(target.url)
     where = target.address
     sock = dial_tcp(where, timeout)

@@ -68,8 +68,11 @@ class EventPlace(msgspec.Struct):
     ) -> None:
         """Read a stream to its end, and `give` each message that is in it, with its newline.
 
-        Events named `endpoint` are none where there is `on_endpoint`, which is given their data. What is broken raises
-        HTTPException or OSError, what is larger than a reply may be ProtocolError.
+        Events named `endpoint` are no messages where there is `on_endpoint`, which is given their data.
+
+        Raises:
+            ProtocolError: An event is larger than a reply may be.
+            HTTPException, OSError: The stream is broken, or cannot be read.
         """
         data: list[bytes] = []
         kind = b""
@@ -139,7 +142,11 @@ def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) ->
 
 
 def check_length(response: HTTPResponse, target: HttpTarget) -> None:
-    """Refuse a response that says twice how long it is, and not the same (RFC 9112, section 6.3), or says no length."""
+    """See that a response does not say twice how long it is, and each time another length (RFC 9112, section 6.3).
+
+    Raises:
+        ProtocolError: It does, or what it says is no length.
+    """
     lengths = {length.strip() for length in response.headers.get_all("Content-Length", ())}
     if len(lengths) > 1:
         both = " and ".join(sorted(lengths))

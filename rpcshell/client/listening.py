@@ -60,7 +60,12 @@ class ListeningConnection(AnyListeningConnection):
     def open(
         cls, target: Target, dialect: FramedDialect, hearing: Hearing, *, timeout: float, tls: TlsFiles | None = None
     ) -> ListeningConnection:
-        """Connect and greet within `timeout` seconds, or raise what `handshake_error` makes of it."""
+        """Connect and greet within `timeout` seconds.
+
+        Raises:
+            ConnectionFailed: No connection could be made, or the server does not go along with the greeting.
+            ProtocolError: What answers does not speak the dialect.
+        """
         deadline = time.monotonic() + timeout
         transport = open_transport(target, dialect, hearing.log, timeout=timeout, tls=tls)
         connection = cls(target, dialect, transport, hearing)
@@ -99,8 +104,14 @@ class ListeningConnection(AnyListeningConnection):
         """Send a request and wait for its reply until `deadline`, on `time.monotonic`'s clock.
 
         A call that is given up, also by an interrupt, is cancelled as the dialect has it, and the connection goes on.
-        What happens is told from this thread, to `trace`, and to `partial` each reply before the last. Errors are those
-        of `Connection.exchange`.
+        What happens is told from this thread, to `trace`, and to `partial` each reply before the last.
+
+        Raises:
+            UsageError: The params cannot be sent; nothing was.
+            Dropped: The connection ended first.
+            ProtocolError: Something came that breaks the dialect.
+            TlsFailed: The server has refused this client; nothing was run.
+            TimeoutError: The deadline passed; its text is what has come of the reply, if anything has.
         """
         inbox: queue.SimpleQueue[Delivery | bytes | Callable[[], object]] = queue.SimpleQueue()
         with self._turnstile, self._lock:
@@ -160,7 +171,12 @@ class ListeningConnection(AnyListeningConnection):
         self._flush()
 
     def follow(self, steps: Steps[_T], deadline: float | None) -> _T:
-        """Do what a dialect's steps want done, and raise what they let through, or TimeoutError at the deadline."""
+        """Do what a dialect's steps want to have done, until `deadline`.
+
+        Raises:
+            ShellError: What the steps let through.
+            TimeoutError: The deadline passed.
+        """
         return follow(steps, lambda step: self._do(step, deadline))
 
     def close(self, *, greet: bool = True) -> None:

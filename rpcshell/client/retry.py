@@ -30,13 +30,21 @@ class Attempts(msgspec.Struct):
     may_have_run: bool = False
 
     def not_connected(self, error: ConnectionFailed) -> None:
-        """Say that no connection for this attempt was made; raises ConnectionLost where an earlier one may have run."""
+        """Say that no connection for this attempt could be made; the caller raises `error`, unless this raises.
+
+        Raises:
+            ConnectionLost: An earlier attempt may have run.
+        """
         if self.may_have_run:
             reason = f"reconnecting failed: {error.reason}"
             raise ConnectionLost(self.target, reason, may_have_run=True, hint=error.hint) from error
 
     def lost(self, dropped: Dropped) -> None:
-        """Go on to another attempt, after the connection of the last one ended, or raise ConnectionLost."""
+        """Go on to another attempt, after the connection of the last one ended.
+
+        Raises:
+            ConnectionLost: There may be no other.
+        """
         self.count += 1
         again = dropped.not_run or (self.idempotent and not self.may_have_run)
         self.may_have_run = self.may_have_run or not dropped.not_run

@@ -90,14 +90,17 @@ def program_at(host: str, port: int) -> str:
 def process_with(inodes: set[str]) -> int | None:
     """The process with the lowest id that has one of these sockets open, as far as this user may know.
 
-    All processes are looked through, which takes milliseconds. Without proc(5) it raises OSError.
+    All processes are looked through, which takes milliseconds.
+
+    Raises:
+        OSError: There is no proc(5).
     """
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()) if inodes else ()  # noqa: PTH208
     return next((pid for pid in pids if any(has_socket(pid, inode) for inode in inodes)), None)
 
 
 def unix_listening_inodes(path: str) -> set[str]:
-    """The numbers of the sockets that listen at a path; an OSError where there is no proc(5)."""
+    """The numbers of the sockets that listen at a path; raises `OSError` where there is no proc(5)."""
     with open(_UNIX_TABLE, "rb") as rows:  # noqa: PTH123 - pathlib takes as long as the rest
         found = [row.rstrip(b"\n").split(maxsplit=_UNIX_PATH) for row in rows]
     name = os.fsencode(path)
@@ -140,7 +143,7 @@ def has_socket(pid: int, inode: str) -> bool:
 
 
 def command_of(pid: int) -> list[bytes]:
-    """The command line of a process; a fork has that of its parent. An OSError where it has gone."""
+    """The command line of a process; a fork has that of its parent. Raises `OSError` where it has gone."""
     with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib takes as long as the rest
         return file.read().split(b"\0")
 

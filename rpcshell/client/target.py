@@ -378,7 +378,11 @@ def _list(place: str, text: str, dialects: Collection[str]) -> Target:
 
 
 def as_target(target: str | tuple[str, int] | Target) -> Target:
-    """The target that a text, a (host, port) pair or a target names; a UsageError where the text makes no sense."""
+    """The target that a text, a (host, port) pair or a target names.
+
+    Raises:
+        UsageError: The text makes no sense.
+    """
     if isinstance(target, str):
         return Target.parse(target)
     return TcpTarget(*target) if isinstance(target, tuple) else target

@@ -107,7 +107,7 @@ class TlsStream:
 
 
 def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
-    """What a client verifies servers with, and shows to them; a TlsFailed where a file cannot be used."""
+    """What a client verifies servers with, and shows to them; raises `TlsFailed` where a file cannot be used."""
     for what, file in (("CA file", files.ca), ("client certificate", files.cert), ("client key", files.key)):
         try:
             if file is not None:
@@ -145,7 +145,9 @@ def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
 def secure(sock: socket.socket, target: TlsTarget, files: TlsFiles, deadline: float) -> TlsStream:
     """Make the handshake on a connected socket until `deadline`, on `time.monotonic`'s clock; where it fails, close it.
 
-    Why it failed is told by `handshake_failed`, but for a file that cannot be used, which is a TlsFailed.
+    Raises:
+        TlsFailed: A file cannot be used.
+        OSError, ValueError: The handshake failed, which `handshake_failed` explains.
     """
     try:
         return TlsStream(_shake_hands(sock, client_context(files, target), server_name(target), deadline), target)

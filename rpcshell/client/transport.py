@@ -38,7 +38,13 @@ class Transport(Protocol):
         """
 
     def send(self, data: memoryview, /) -> int:
-        """Send, and say how many bytes were taken; what was not has to be given again. Errors are as of `recv`."""
+        """Send, and say how many bytes were taken; what was not has to be given again.
+
+        Raises:
+            BlockingIOError: There is no room.
+            TlsFailed: The server has refused this client.
+            OSError: It is broken.
+        """
 
     def close(self) -> None:
         """Let go of it, and of a child."""
@@ -52,10 +58,13 @@ def open_transport(
     timeout: float,
     tls: TlsFiles | None = None,
 ) -> Transport:
-    """Connect within `timeout` seconds, and as many for TLS, or start the child; a ConnectionFailed says why not.
+    """Connect within `timeout` seconds, and as many for TLS, or start the child.
 
     HTTP carries headers for the `dialect`. `on_log` is told, in a thread of its own, each line that a child prints to
     standard error.
+
+    Raises:
+        ConnectionFailed: No connection could be made, or the child cannot be started.
     """
     match target:
         case ChildTarget():

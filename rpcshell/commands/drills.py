@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
 
 _KINDS = ("kill", "freeze", "hold", "slow", "flood")
+_MOST_WORKERS = 1000
+_LONGEST_FREEZE = 60
+"""Seconds."""
+
 _SECONDS = click.FloatRange(0.1, 600)
 
 
@@ -109,7 +113,7 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
 
 @command("drill freeze", group=BREAK_IT, former=("freeze",), examples=(":drill freeze 2 3", ":drill freeze 1 0.5"))
 @click.argument("worker", type=WORKER)
-@click.argument("seconds", type=click.FloatRange(min=0.01, max=60))
+@click.argument("seconds", type=click.FloatRange(min=0.01, max=_LONGEST_FREEZE))
 @_shared(harms=True)
 def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: bool) -> None:
     """Freeze a WORKER for some SECONDS, and show who waits.
@@ -136,7 +140,7 @@ def reload(shell: Shell, *, call: str | None) -> None:
 
 
 @command("scale", group=RUN_A_SERVER, examples=(":scale 8",))
-@click.argument("workers", metavar="N", type=_Workers(1, 1000))
+@click.argument("workers", metavar="N", type=_Workers(1, _MOST_WORKERS))
 @_shared(harms=False)
 def scale(shell: Shell, *, workers: int, call: str | None) -> None:
     """Have N workers, and show how they come or go.

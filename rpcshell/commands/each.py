@@ -42,7 +42,7 @@ def call_each(shell: Shell, *, call: str) -> None:
     that another client holds is not waited for, but named; the call never runs later.
     """
     method, params = shell.read_call(call)
-    # Most shells call one server.
+    # Most sessions never use :each.
     from rpcshell.commands.comparison import of_instances, of_workers
 
     found, interrupted = (of_workers if shell.session.fleet is None else of_instances)(shell, method, params)

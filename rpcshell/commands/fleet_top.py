@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def print_fleet(shell: Shell, fleet: Fleet, count: int) -> None:
-    """Show so many tables, one a period, or until Ctrl-C."""
+    """Show `count` tables, one a period; Ctrl-C ends that before."""
     with FleetFeed() as feed, suppress(KeyboardInterrupt):
         # Rates need two looks.
         feed.look(fleet.instances)

@@ -72,7 +72,12 @@ def unknown_method(catalog: Catalog, method: str) -> UsageError:
 
 
 def known_catalog(session: Session) -> Catalog:
-    """What the target offers, once it has told; a `UsageError` where it does not."""
+    """What the target offers, once it has told.
+
+    Raises:
+        NotConnected: There is no target.
+        UsageError: The target does not tell, or the connection to it is lost.
+    """
     if session.target is None:
         raise NotConnected
     if not session.catalog.methods:

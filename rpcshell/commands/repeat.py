@@ -80,13 +80,14 @@ def _watch(shell: Shell, call: str, calls: _Calls) -> None:
 
 
 class _Calls:
-    """The calls, one after the other, every so many seconds; ends with the last one, or when Ctrl-C is pressed."""
+    """The calls, one after the other; ends with the last one, or when Ctrl-C is pressed."""
 
     def __init__(self, shell: Shell, method: str, params: Any, seconds: float, count: int | None) -> None:
         self.number = 0
         self.last: Call | ShellError | None = None
         """What the last one brought."""
         self.seconds = seconds
+        """From the beginning of one to that of the next."""
         self._make = partial(shell.session.call, method, params)
         self._count = count
 

@@ -40,7 +40,7 @@ _NEXT_FORMAT: Final = {"table": "raw", "raw": "auto"}
 def parse_key(text: str) -> tuple[str, ...]:
     """A key or a sequence of keys, such as `f5`, `Alt-Enter` or `ctrl-x ctrl-l`, as prompt_toolkit names them.
 
-    `UsageError` tells that there is no such key, or that it is one that types a character.
+    Raises `UsageError` where there is no such key, or it is one that types a character.
     """
     keys = tuple(key for word in text.split() for key in _parse_one(word))
     if not keys or len(keys[0]) == 1:

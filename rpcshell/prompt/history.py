@@ -35,7 +35,7 @@ _MODE: Final = 0o600
 def history_path() -> Path | None:
     """Where the history is: `$RPCSHELL_HISTORY`, else `history` in the platform's state folder; None for nowhere.
 
-    `OSError` tells that there is no state folder and it cannot be made.
+    Raises `OSError` where there is no state folder and it cannot be made.
     """
     named = os.environ.get(VARIABLE)
     if named is not None:

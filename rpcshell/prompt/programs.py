@@ -21,7 +21,6 @@ _NO_PAGERS: Final = {"", "cat"}
 _EDITOR_VARIABLES: Final = ("VISUAL", "EDITOR")
 _USUAL_EDITORS: Final = ("sensible-editor", "editor", "nano", "vi")
 _SUFFIX: Final = ".rpc"
-_LFLAG: Final = 3
 
 
 class Pager(NamedTuple):
@@ -85,7 +84,7 @@ def _pager_command(named: str | None) -> tuple[str, ...] | None:
 def find_editor() -> tuple[str, ...]:
     """The program in `$VISUAL`, else in `$EDITOR`, else the first usual one that is there, with its arguments.
 
-    `UsageError` tells that there is none, or that a variable does not name a program.
+    Raises `UsageError` where there is none, or a variable does not name a program.
     """
     for variable in _EDITOR_VARIABLES:
         named = os.environ.get(variable, "").strip()
@@ -107,8 +106,8 @@ def find_editor() -> tuple[str, ...]:
 def edit_text(text: str) -> str:
     """Have the user edit a text, in a file that only they can read and that is gone afterwards.
 
-    Returned is what was saved, without newlines at its end; `UsageError` tells that there is no editor, or that it did
-    not end well.
+    Returned is what was saved, without newlines at its end. Raises `UsageError` where there is no editor, or it did not
+    end well.
     """
     command = find_editor()
     try:
@@ -152,8 +151,9 @@ def keys_kept() -> Iterator[None]:
     with _modes_kept():
         with contextlib.suppress(OSError, ValueError, termios.error):
             terminal = sys.stdin.fileno()
-            modes = termios.tcgetattr(terminal)
-            modes[_LFLAG] &= ~(termios.ECHO | termios.ICANON)
+            input_modes, output_modes, control_modes, local_modes, *rest = termios.tcgetattr(terminal)
+            local_modes &= ~(termios.ECHO | termios.ICANON)
+            modes = [input_modes, output_modes, control_modes, local_modes, *rest]
             termios.tcsetattr(terminal, termios.TCSADRAIN, modes)
         yield
 

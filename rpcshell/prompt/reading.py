@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class LineReading(msgspec.Struct, eq=False, kw_only=True):
-    """Reads lines of a session; what it takes is documented where it is made."""
+    """Reads lines of a session; its fields are those of the `LineContext` that makes it."""
 
     session: Session
     load_commands: Callable[[], CommandRegistry]

@@ -260,7 +260,10 @@ class Prompt:
         return self._prompt.history.get_strings()
 
     def compose(self, text: str | None = None) -> None:
-        """Have a text, or else the line before, edited by `edit_text`, and the outcome be in the line read next."""
+        """Have the user's editor open, and what is saved be in the line that is read next.
+
+        The editor begins with the text, or else with the line before. Errors are those of `edit_text`.
+        """
         if text is None:
             earlier = reversed(self._prompt.history.get_strings())
             text = next((line for line in earlier if not line.lstrip().startswith(":edit")), "")

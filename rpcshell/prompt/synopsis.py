@@ -59,7 +59,7 @@ def line_synopsis(context: LineContext, text: str, cursor: int, first: str, rows
 
 
 def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: int, columns: int) -> list[Row]:
-    """At most so many rows, 2 or more, about a method; safe for a terminal. The call may not have been begun yet."""
+    """At most `rows` rows, 2 or more, about a method; safe for a terminal. The call is None before it is begun."""
     spot = Spot((), method.params_schema, {}, "") if call is None else find_spot(call, cursor, method)
     marks = [text for text, said in (("deprecated", method.deprecated), ("idempotent", method.idempotent)) if said]
     head = _rule(method.name, spot.trail, [] if spot.trail else marks, columns)

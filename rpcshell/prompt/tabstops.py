@@ -92,7 +92,7 @@ class Tabstops:
         self.stops = []
 
     def move(self, step: int) -> None:
-        """Go so many fields on, or back; from the last one to the end of the line, which ends the template."""
+        """Go on by `step` fields, or back; after the last one to the end of the line, which ends the template."""
         cursor = self._buffer.cursor_position
         if self._at_cursor() is not None:
             wanted = self._current + step

@@ -83,7 +83,7 @@ class Control:
     def log_since(self, position: LogPosition | None, limit: int) -> LogPart:
         """What was logged after a place in the log, or last; `limit` lines at most.
 
-        A `UsageError` says that it cannot be read back, or the server is too old to do that.
+        Raises `UsageError` where it cannot be read back, or the server is too old to do that.
         """
         try:
             return self._call("arbiter.log_since", {"position": position, "limit": limit}, LogPart)

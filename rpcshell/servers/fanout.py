@@ -91,7 +91,10 @@ class FanOut:
     def run(self, method: str, params: object) -> None:
         """Find the workers, and make the call on all of them at the same time.
 
-        Upon Ctrl-C what has not answered by then has an error that says so.
+        Raises:
+            UsageError: JSON cannot carry the params.
+            ConnectionFailed: The server cannot be reached.
+            KeyboardInterrupt: Ctrl-C was pressed; what had not answered by then has an error that says so.
         """
         asyncio.run(self._run(method, params))
 

@@ -19,17 +19,21 @@ def user_path(text: str) -> Path:
 
 
 def config_file() -> Path:
-    """Where the configuration is looked for unless told otherwise; an `OSError` where there is no home."""
+    """Where the configuration is looked for unless told otherwise; raises `OSError` where there is no home."""
     return _of_this_user("config") / "config.toml"
 
 
 def history_file() -> Path:
-    """Where the history of the prompt is kept unless told otherwise; an `OSError` where there is no home."""
+    """Where the history of the prompt is kept unless told otherwise; raises `OSError` where there is no home."""
     return _of_this_user("state") / "history"
 
 
 def state_folder(*parts: str) -> Path:
-    """The folder for what the shell remembers between runs, made if it is not there (mode 0700)."""
+    """The folder for what the shell remembers between runs, made if it is not there (mode 0700).
+
+    Raises:
+        OSError: It cannot be made.
+    """
     folder = _of_this_user("state")
     # Of the folders that `parents` makes only the last one would get the mode.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,8 +46,11 @@ def state_folder(*parts: str) -> Path:
 def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put data in the place of a file at once, with a mode (chmod(2)): others read the old one or the new one.
 
-    The file need not be there, its folder is. Where two shells write, the last one's stays; where it cannot be written,
-    the old one. A link is replaced, and nothing written where it leads.
+    The file need not be there, its folder is. Where two shells write, the last one's stays. A link is replaced, and
+    nothing written where it leads.
+
+    Raises:
+        OSError: It cannot be written; the old one stays.
     """
     import tempfile
 

@@ -105,8 +105,9 @@ class SpawnedServer:
         self.workers = ready.workers
         """How many it started with."""
         self.model = ready.model
-        self.log, self.log_problem = log, log_problem
-        """And why it is not where logs are, in a sentence for the user; None where it is."""
+        self.log = log
+        self.log_problem = log_problem
+        """Why the log is not where logs are, in a sentence for the user; None where it is."""
         self.control = ready.control and ready.control.removeprefix("unix:")
         """The path of its control socket."""
         self.kept = False
@@ -204,7 +205,8 @@ class SpawnedServer:
     def stop(self, *, drain: float | None = None, quit_after: float = QUIT_TIMEOUT) -> int:
         """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
 
-        The first two steps have `drain` seconds, if not the usual ones, and `quit_after`. Returns the exit status.
+        The first two steps have `drain` seconds, if not the usual ones, and `quit_after`. Returned is the exit status,
+        negative for a signal.
         """
         drain = DRAIN_TIMEOUT + self.options.settle if drain is None else drain
         for number, seconds in ((signal.SIGTERM, drain), (signal.SIGINT, quit_after)):

@@ -48,7 +48,11 @@ class AddressBook:
         self._recent: list[str] | None = None
 
     def find(self, where: Target | str) -> Destination:
-        """The target that a name or an address means; a `UsageError` says why there is none."""
+        """The target that a name or an address means.
+
+        Raises:
+            UsageError: It means none, or the configuration names a variable that is not set.
+        """
         if isinstance(where, Target):
             return Destination(where, str(where), named=bool(where.dialect), dialects=self.dialects)
         if where in self._refused:

@@ -68,7 +68,7 @@ CALL: Final = KindOfWord("call")
 
 
 def worker_number(word: str) -> int:
-    """The number of a worker, as it was typed; a `UsageError` where it is none."""
+    """The number of a worker, as it was typed; raises `UsageError` where it is none."""
     if not word.isdecimal() or not int(word):
         raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
     return int(word)
@@ -126,7 +126,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         return formatter.getvalue().rstrip("\n")
 
     def run(self, shell: CommandHost, words: Sequence[str]) -> None:
-        """Run it with the words that follow its name; a `UsageError` where they are not what it takes."""
+        """Run it with the words that follow its name.
+
+        Raises:
+            UsageError: The words are not what it takes.
+            ShellError, Leave: What the command raised.
+        """
         call = self._start_of_call(words)
         own, inner = list(words[:call]), list(words[call:])
         if any(word in {"-h", "--help"} for word in own):
@@ -253,7 +258,7 @@ class CommandRegistry:
         return line.meant(self.find)
 
     def resolve(self, name: str) -> Command:
-        """The command of a name or alias; a `UsageError` with near names where there is none."""
+        """The command of a name or alias; raises `UsageError`, with near names, where there is none."""
         if (found := self._by_name.get(name)) is not None:
             return found
         if not name:

@@ -21,7 +21,11 @@ _PIECE: Final = 1 << 16
 
 
 def load_config(path: Path | str | None = None) -> Config:
-    """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says."""
+    """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says.
+
+    Raises:
+        ConfigProblem: The file cannot be read, or what it says makes no sense.
+    """
     given = os.environ.get(_VARIABLE) if path is None else str(path)
     if given == "":
         return Config()

@@ -110,7 +110,11 @@ class DialectFinder:
         return greets(program)
 
     def changes_dialect(self, error: ShellError) -> bool:
-        """Whether what has happened means that it speaks another dialect, in which the same can be done again."""
+        """Whether what has happened means that it speaks another dialect, in which the same can be done again.
+
+        Raises:
+            ProtocolError: As of `look`.
+        """
         if isinstance(error, SpeaksOtherwise):
             return True
         if self.settled or not _is_doubtful(error):
@@ -124,7 +128,10 @@ class DialectFinder:
 
         A server of one's own may take its time, as may one that is known to speak what the call is made in. So may one
         that says nothing at all, where the user has said how long to wait, by a `limit` in seconds; it is told that the
-        call waits. What was found out just now to be nothing to talk to raises that `ProtocolError` again.
+        call waits.
+
+        Raises:
+            ProtocolError: It was found out just now to be nothing to talk to.
         """
         if self.settled:
             return

@@ -58,7 +58,11 @@ class Diverted(Output):
 
 
 def check_sink(sink: Sink) -> None:
-    """Refuse a path that plainly cannot be written, by a `UsageError`, before anything is called for it."""
+    """Refuse a path that plainly cannot be written, before anything is called for it.
+
+    Raises:
+        UsageError: The path is a folder, or is in none.
+    """
     if not isinstance(sink, Redirect):
         return
     path = user_path(sink.path)

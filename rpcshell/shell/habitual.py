@@ -20,8 +20,10 @@ def habitual_line(
 ) -> str | None:
     """The line that a habit of other programs stands for here, such as `exit`; None where it is an ordinary line.
 
-    At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none. For some
-    habits a `UsageError` says what to type here.
+    At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.
+
+    Raises:
+        UsageError: It is a habit, and what to type here is only said.
     """
     if (found := habit(text)) is None:
         if commands is not None:

@@ -36,7 +36,8 @@ _NANOSECONDS: Final = 1_000_000_000
 class Journal:
     """The latest calls of a session, oldest first; the bytes of the last one alone are kept.
 
-    Params, or a result, of more than so many bytes of memory, about, are not kept with their call.
+    There are `most` of them. Params, or a result, that take more than about `largest` bytes of memory are not kept with
+    their call.
     """
 
     def __init__(self, *, most: int = 100, largest: int = 1 << 20) -> None:

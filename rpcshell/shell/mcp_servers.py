@@ -36,7 +36,8 @@ class _Server(msgspec.Struct, frozen=True):
 def mcp_server(file: str | Path, name: str, environment: Mapping[str, str] = os.environ) -> TargetConfig:
     """The server of a name in such a file; variables are filled in, but for those in the environment and the headers.
 
-    No error has the value of a variable.
+    Raises:
+        UsageError: There is none, it makes no sense, or a variable is not set. No message has the value of one.
     """
     servers = _servers(file)
     if name not in servers:

@@ -31,8 +31,8 @@ _FIGURES: Final = 4
 class Parts:
     """Shows what comes of one call; for the thread that makes it.
 
-    After the `most` first parts of the result, or with None all, they are only counted. With `keep` they are `kept`
-    instead, for whoever gets the result.
+    The `most` first parts of the result are shown, and those after them only counted; None shows all. With `keep`
+    they are `kept` instead, for whoever gets the result.
     """
 
     def __init__(self, output: Output, *, most: int | None, keep: bool = False) -> None:
@@ -46,7 +46,7 @@ class Parts:
         self._so_far: Callable[[], str] = str
 
     def __call__(self, value: Any) -> None:
-        """Take a part of the result, or a `Progress`."""
+        """Take a part of the result, or a `Progress`; raises `ShellError` where there are too many to keep."""
         if isinstance(value, Progress):
             self._tell(lambda: _progress_text(value))
             return

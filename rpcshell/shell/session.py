@@ -198,7 +198,13 @@ class Session(Listeners):
             self._connection.close(patience=-1 if wait else _IN_USE)
 
     def spawn(self, options: SpawnOptions) -> SpawnedServer:
-        """Start a server and connect to it; a `UsageError` where one of this session is running."""
+        """Start a server and connect to it.
+
+        Raises:
+            UsageError: A server of this session is running, or the options make no sense.
+            SpawnFailed, Cancelled: It did not get ready, or Ctrl-C was pressed; it was ended.
+            ConnectionFailed: It got ready, but cannot be reached.
+        """
         from rpcshell.servers.spawn import SpawnedServer
 
         if self.server is not None and self.server.poll() is None:
@@ -220,7 +226,7 @@ class Session(Listeners):
         return server
 
     def stop(self) -> None:
-        """End the spawned server, gracefully at first; a `UsageError` where this session has none."""
+        """End the spawned server, gracefully at first; raises `UsageError` where this session has none."""
         if (server := self.server) is None:
             raise UsageError("there is no server to stop: none was spawned here")
         if self.spawned_at(self.target) is not None:

@@ -195,7 +195,12 @@ class Shell:
                 self._send(command, None)
 
     def read_call(self, text: str) -> tuple[str, Any]:
-        """The method and the params of a call, for a command that makes it and does its own with the result."""
+        """The method and the params of a call, for a command that makes it and does its own with the result.
+
+        Raises:
+            SyntaxProblem: The text does not parse, or names a variable that is not there.
+            UsageError: It is no call, or says what is to be done with its result.
+        """
         line = self._parsed(text)
         if not isinstance(line.body, CallLine) or line.body.assignment is not None:
             raise UsageError(f"{text} is no call", hint='a call is a method and its params, such as ping {"a": 1}')
@@ -348,7 +353,7 @@ class Shell:
         return self._missteps.syntax_problem(line, problem)
 
     def _lookup(self, path: VariableNode) -> Any:
-        """The value at a path such as `$u.items[0].id`; a `LineError` says what there is instead."""
+        """The value at a path such as `$u.items[0].id`; raises `LineError` where there is none."""
         return walk(self.variables, path)
 
     def _find(self, name: str) -> Method | None:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def start_server(session: Session, output: Output, options: SpawnOptions) -> None:
-    """Start a server, connect to it and say where it is, and how to get back to where the prompt was."""
+    """Start a server, connect to it and say where it is, and how to get back to where the prompt was.
+
+    Raises:
+        ShellError: As of `Session.spawn`.
+    """
     former = session.name if session.spawned_at(session.target) is None else None
     began = time.monotonic()
     with told_while(elapsed_text("starting the server"), output.progress):

@@ -23,9 +23,10 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 def read_statements(lines: Iterable[bytes], name: str) -> Iterator[Statement]:
-    """Cut a script into statements, as its lines arrive; blank ones and comments are left out.
+    """Cut a script in UTF-8 into statements, as its lines arrive; blank ones and comments are left out.
 
-    A `UsageError` says where it is not UTF-8.
+    Raises:
+        UsageError: A line is not UTF-8.
     """
     assembler = Assembler()
     began: int | None = None

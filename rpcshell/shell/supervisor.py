@@ -130,6 +130,10 @@ class Supervisor:
         """Join a server of this machine: calls go to it from now on, and it can be watched and steered.
 
         It is named by its arbiter's process id, an address, or the path of its control socket.
+
+        Raises:
+            UsageError: There is no such server, it stands still, or it listens nowhere.
+            ShellError: As of `Session.connect`.
         """
         found = self._find(text)
         if not found.addresses:

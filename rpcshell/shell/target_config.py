@@ -144,7 +144,11 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         return f"TargetConfig(address={self.address!r}, dialect={self.dialect!r}, command={self.command!r})"
 
     def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
-        """The target, its variables not filled in, where the configuration has these dialects of its own."""
+        """The target, its variables not filled in, where the configuration has these dialects of its own.
+
+        Raises:
+            TargetProblem: It makes no sense.
+        """
         self._check_spoken(dialects)
         target = self._addressed(dialects) if self.command is None else self._child(self.command)
         for key, kind, where in _BELONG:
@@ -213,7 +217,7 @@ def _runs_program(command: list[str]) -> bool:
 
 
 def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Headers of HTTP as a target has them; a `TargetProblem` where one is none."""
+    """Headers of HTTP as a target has them; raises `TargetProblem` where one is none."""
     for name, value in headers.items():
         if not re.fullmatch(_HEADER_NAME, name) or not value.isprintable():
             raise TargetProblem("headers", f"{name!r} is no header of HTTP, or its value has a line's end in it")
@@ -221,7 +225,11 @@ def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def filled(target: Target, environment: Mapping[str, str] = os.environ) -> Target:
-    """A target with the values of the variables in its environment and its headers, as `fill` has them."""
+    """A target with the values of the variables in its environment and its headers.
+
+    Raises:
+        UsageError: One is not set, and has no default.
+    """
     match target:
         case ChildTarget(env=env) if env:
             return replace(target, env=tuple((name, fill(value, environment)) for name, value in env))
@@ -233,7 +241,8 @@ def filled(target: Target, environment: Mapping[str, str] = os.environ) -> Targe
 def fill(text: str, environment: Mapping[str, str]) -> str:
     """A text with the values of its variables, `${NAME}` and `${NAME:-DEFAULT}`.
 
-    A `UsageError` names one that is not set, and has no default.
+    Raises:
+        UsageError: One is not set, and has no default.
     """
 
     def value(found: re.Match[str]) -> str:

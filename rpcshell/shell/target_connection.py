@@ -108,7 +108,7 @@ class TargetConnection:
         return self._client.connected
 
     def connect(self) -> None:
-        """Make the connection; raises a `ProtocolError` as well where what is there is nothing to talk to."""
+        """Make the connection; raises `Cancelled` upon Ctrl-C, and else as `Client.connect` does."""
         try:
             try:
                 first = self.finder is not None and self.finder.looks_first()
@@ -150,7 +150,7 @@ class TargetConnection:
     def prepare(self) -> None:
         """Connect if need be, and make the calls that come first on a new connection, where there are such.
 
-        A call that raises an error is not made again.
+        Raises what `connect` does, and what one of these calls raised, which is not made again then.
         """
         if self._prepare is None or self._preparing:
             return
@@ -312,9 +312,9 @@ class TargetConnection:
         self._tell(found)
 
     def close(self, patience: float = -1) -> None:
-        """Close the connection until it is needed again; left alone where it is used for more seconds than `patience`.
+        """Close the connection until it is needed again, once nobody uses it.
 
-        -1 is no end.
+        After `patience` seconds it is left alone, as whoever uses it needs it; -1 is no end.
         """
         if self._lock.acquire(timeout=patience):
             try:

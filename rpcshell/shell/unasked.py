@@ -55,9 +55,10 @@ class HeardEvent(msgspec.Struct, frozen=True):
 
 
 class EventLog:
-    """The latest events, oldest first, as long as all of them take no more bytes of memory, about; for several threads.
+    """The latest events, oldest first; for several threads.
 
-    The thread that reads calls the listeners with each one; `count` have come by now.
+    There are `most` of them, or fewer where they would take more than about `memory` bytes together. The thread that
+    reads calls the listeners with each one; `count` have come by now.
     """
 
     def __init__(self, *, most: int = MOST_EVENTS, memory: int = 16 << 20) -> None:

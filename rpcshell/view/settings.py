@@ -105,7 +105,7 @@ class Settings:
     def set(self, name: str, value: str | float) -> None:
         """Give a setting another value: a text such as `on` or `2.5`, or itself, as configuration files have it.
 
-        `UsageError` tells that it has no such value.
+        Raises `UsageError` where it has no such value.
         """
         self._known(name)
         text = ("on" if value else "off") if isinstance(value, bool) else str(value).strip()

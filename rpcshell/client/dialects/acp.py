@@ -76,7 +76,11 @@ class Acp(JsonRpc):
         return list(reversed(self._sessions))
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request, or a notification, which has no reply; in the session that was begun last where none is named."""
+        """A request, or a notification, which has no reply; in the session that was begun last where none is named.
+
+        Raises:
+            EncodeError: There is no session, or JSON cannot carry the params.
+        """
         known = method_table("acp").methods.get(method)
         if known is not None and (params is None or isinstance(params, dict)):
             params = self._filled(method, {**known.defaults, **(params or {})})

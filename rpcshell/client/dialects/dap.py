@@ -102,7 +102,11 @@ class Dap(FramedDialect):
         return [] if reply.fault else [str(thread["id"]) for thread in reply.result["threads"]]
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request; what sets breakpoints is held while the adapter takes none yet."""
+        """A request; what sets breakpoints is held while the adapter takes none yet.
+
+        Raises:
+            EncodeError: The params are no object, or JSON cannot carry them.
+        """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("arguments go by name, as an object")
         if method in _HELD and not self._initialized:

@@ -211,7 +211,11 @@ class Enveloped(FramedDialect):
         self._greeted = not (envelope.greets or (envelope.hello is not None and envelope.hello_reply))
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A call as the table has it, which may have no place for such params."""
+        """A call as the table has it.
+
+        Raises:
+            EncodeError: It has no place for such params, or JSON cannot carry them.
+        """
         request = self._envelope.request
         given = self._envelope.no_params if params is None else params
         by_name, by_position = isinstance(given, dict), isinstance(given, list | tuple)

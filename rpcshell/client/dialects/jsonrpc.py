@@ -71,7 +71,11 @@ class JsonRpc(FramedDialect):
         return Recognition("jsonrpc" if framing == "stream" else f"jsonrpc+{framing}", certain=False)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request; no params are absent ones."""
+        """A request; no params are absent ones.
+
+        Raises:
+            EncodeError: JSON cannot carry the params.
+        """
         return self.encode(self.envelope(method, params, id=number))
 
     def envelope(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
@@ -159,7 +163,11 @@ class JsonRpc1(JsonRpc):
         return Recognition("jsonrpc1" if framing == "stream" else f"jsonrpc1+{framing}", certain=False)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request."""
+        """A request.
+
+        Raises:
+            EncodeError: The params are no list, or JSON cannot carry them.
+        """
         if params is not None and not isinstance(params, list | tuple):
             raise EncodeError("JSON-RPC 1.0 takes params by position, as a list")
         return self.encode({"method": method, "params": params or [], "id": number})

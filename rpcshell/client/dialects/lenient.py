@@ -42,7 +42,10 @@ def as_number(value: Any) -> int | None:
 def nearly_json(body: bytes, unknown: list[str] | None = None) -> Any:
     """A message that is JSON, or that Python's own `json` takes for it: with NaN, Infinity, halves of characters.
 
-    What JSON has no word for is null in the message, and added to the `unknown`. What is neither is a ParseError.
+    What JSON has no word for is null in the message, and added to the `unknown`.
+
+    Raises:
+        ParseError: It is neither.
     """
     try:
         return decode_value(body)

@@ -158,7 +158,11 @@ class Lsp(JsonRpc):
         return self._files.names if method == CLOSE else self._files.offered(typed)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request, or a notification, which has no reply; before it what is to be told of files."""
+        """A request, or a notification, which has no reply; before it what is to be told of files.
+
+        Raises:
+            EncodeError: A file cannot be read, or JSON cannot carry the params.
+        """
         known = self._table.methods.get(method)
         if known is not None and known.whole is None and (params is None or isinstance(params, dict)):
             params = {**known.defaults, **(params or {})} or None

@@ -42,7 +42,11 @@ class OpenFiles:
         return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]
 
     def open(self, file: str) -> Iterator[Told]:
-        """What is to be told for a file to be open, and as it is on the disk; an EncodeError where that is no text."""
+        """What is to be told for a file to be open, and as it is on the disk.
+
+        Raises:
+            EncodeError: It cannot be read as a text.
+        """
         uri = uri_of(file)
         if (known := self._files.get(uri)) is not None:
             yield from self._told_changed(known)
@@ -57,7 +61,7 @@ class OpenFiles:
         )
 
     def close(self, file: str) -> Iterator[Told]:
-        """What is to be told for a file to be closed; an EncodeError where it is not open."""
+        """What is to be told for a file to be closed; raises `EncodeError` where it is not open."""
         uri = uri_of(file)
         if self._files.pop(uri, None) is None:
             raise EncodeError(f"{file} is not open")

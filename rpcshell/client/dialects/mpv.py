@@ -67,7 +67,11 @@ class Mpv(FramedDialect):
         return Recognition("mpv") if refused else None
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A command."""
+        """A command.
+
+        Raises:
+            EncodeError: Params have names that the command has not, or JSON cannot carry them.
+        """
         return self.encode({"command": _command(method, params), "request_id": number, "async": True})
 
     def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterable[Message]:

@@ -46,7 +46,11 @@ class Ovsdb(JsonRpc1):
         """How many operations each has."""
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request; `cancel` is a notification."""
+        """A request; `cancel` is a notification.
+
+        Raises:
+            EncodeError: The params are no list, or JSON cannot carry them.
+        """
         data = super().encode_call(method, params, meta=meta, plain=plain, number=number)
         if method == "cancel":
             self.say(Reply("sent", id=number))

@@ -47,14 +47,22 @@ class Qapi(FramedDialect):
         self._printing: set[int] = set()
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A command."""
+        """A command.
+
+        Raises:
+            EncodeError: The params are not by name, or JSON cannot carry them.
+        """
         data = self.encode(self.command(method, params, id=number))
         if method in _PRINTING:
             self._printing.add(number)
         return data
 
     def command(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
-        """A command as it is sent, whose params have to be by name."""
+        """A command as it is sent.
+
+        Raises:
+            EncodeError: The params are not by name.
+        """
         if params is None:
             return {"execute": method, **rest}
         if not isinstance(params, dict):

@@ -66,8 +66,10 @@ def dialect_factory(
     """What makes the dialect that a target's prefix names, `NAME` or `NAME+FRAMING`, for each connection.
 
     Where no dialect here has that name it is the one `given`; messages may be bodies of `http`. Servers are told of the
-    methods that the client's program `answers`, where the dialect `announces` them. A UsageError where there is no such
-    dialect, or it has no such framing or no options.
+    methods that the client's program `answers`, where the dialect `announces` them.
+
+    Raises:
+        UsageError: There is no such dialect, or it has no such framing or no options.
     """
     name, _, framing = spoken.partition("+")
     dialect: Any = load_dialect(name) if given is None else given
@@ -99,7 +101,7 @@ def dialect_factory(
 
 
 def has_trait(spoken: str, trait: Trait, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
-    """Whether a dialect says that of itself; a UsageError where there is none of that name."""
+    """Whether a dialect says that of itself; raises `UsageError` where there is none of that name."""
     return bool(getattr(load_dialect(spoken.partition("+")[0], dialects), trait, False))
 
 
@@ -107,6 +109,9 @@ def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> s
     """How messages are told apart in a stream where this is spoken, one of `rpcwire.framings.FRAMINGS`.
 
     That is nothing where the dialect does not say. If nothing is spoken, it is the native protocol.
+
+    Raises:
+        UsageError: There is no such dialect.
     """
     if not spoken:
         return "u32le"
@@ -116,7 +121,7 @@ def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> s
 
 
 def load_dialect(name: str, dialects: Mapping[str, DialectFactory] = _NONE) -> Any:
-    """The dialect of a name; a UsageError where there is none, or it cannot be loaded."""
+    """The dialect of a name; raises `UsageError` where there is none, or it cannot be loaded."""
     if (own := OWN.get(name)) is not None:
         module, _, attribute = own.partition(":")
         return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)

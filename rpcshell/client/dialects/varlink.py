@@ -68,7 +68,11 @@ class Varlink(FramedDialect):
         self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A call."""
+        """A call.
+
+        Raises:
+            EncodeError: The params are not by name, or JSON cannot carry them.
+        """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("parameters go by name, as an object")
         flag = next((flag for flag in (MORE, ONEWAY) if method.endswith(flag)), "")

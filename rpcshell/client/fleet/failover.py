@@ -60,7 +60,11 @@ class Failover:
         self.closings = balancer.closings
 
     def choose(self) -> Candidate | None:
-        """The instance for the next attempt, None while all are busy, or ConnectionFailed where there are none."""
+        """The instance for the next attempt, or None while all are busy: ask again when one is released.
+
+        Raises:
+            ConnectionFailed: The fleet has no instances.
+        """
         candidate = self._balancer.choose(self.tried)
         if candidate is None and not len(self._balancer):
             raise ConnectionFailed(self._fleet, "no server is registered there")
@@ -77,7 +81,9 @@ class Failover:
         return usual if self._is_last() else min(usual, _PATIENCE)
 
     def failed(self, candidate: Candidate, error: Failure, *, whole: bool) -> None:
-        """Go on to another instance, or to the same if it is alone, after an attempt with the `whole` time or a part.
+        """Go on to another instance, or to the same if it is alone, as the attempt at this one has failed.
+
+        `whole` tells that it had all the time that the call may take.
 
         Raises:
             ConnectionFailed: No connection to this one could be made, and there is no other.

@@ -43,7 +43,12 @@ _log.addHandler(logging.NullHandler())
 
 
 class ServersetSource:
-    """Watches a serverset, as `Source` says. The files of TLS are for ZooKeeper, where the address says TLS."""
+    """Watches a serverset, as `Source` says. The files of TLS are for ZooKeeper, where the address says TLS.
+
+    Raises:
+        UsageError: As of `read_credentials`.
+        TlsFailed: A file of TLS cannot be used.
+    """
 
     def __init__(self, target: ServersetTarget, tls: TlsFiles | None) -> None:
         self._address = address = ServersetAddress.parse(target.url)
@@ -233,7 +238,8 @@ class _Credentials(msgspec.Struct, forbid_unknown_fields=True):
 def read_credentials(file: str) -> str:
     """The user and the password of a TOML file, with a colon between them, as ZooKeeper's scheme `digest` takes them.
 
-    A UsageError says that it cannot be read, that others may read it, or that it holds something else.
+    Raises:
+        UsageError: It cannot be read, others may read it, or it holds something else.
     """
     try:
         found = msgspec.convert(tomllib.loads(_secret(Path(file))), _Credentials)

@@ -35,8 +35,9 @@ def listed_in(target: FleetTarget) -> tuple[Listed, ...]:
 def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
     """What watches the registry of a target, or None where it has none.
 
-    A UsageError names the package that is missing for it, or the file of credentials that cannot be used; a TlsFailed
-    the file of TLS.
+    Raises:
+        UsageError: A package is missing for it, which is named, or its file of credentials cannot be used.
+        TlsFailed: A file for TLS to the registry cannot be used.
     """
     match target:
         case ServersetTarget():

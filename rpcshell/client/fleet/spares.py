@@ -34,7 +34,7 @@ class Spares(Generic[_C]):
     def take_out(self, now: float) -> list[_C]:
         """Take from the idle ones those that no call needed for a tenth of a second, and return them, to be closed.
 
-        The time is in seconds, of a clock that never goes back.
+        The time `now` is in seconds, of a clock that never goes back.
         """
         if now < self._due:
             return []

@@ -20,7 +20,11 @@ _LATEST: Final = 30.0
 
 
 class SrvSource(Lookups):
-    """Watches the SRV records of a service, for as long as each answer holds."""
+    """Watches the SRV records of a service, for as long as each answer holds.
+
+    Raises:
+        UsageError: dnspython is not installed.
+    """
 
     def __init__(self, target: SrvTarget) -> None:
         super().__init__(target.name)

@@ -151,9 +151,10 @@ def _absolute(files: TlsFiles) -> TlsFiles:
 
 
 def _made_again(shell: Shell, records: Sequence[Call]) -> tuple[dict[Key, list[Any]], set[int]]:
-    """What idempotent calls bring when they are made once more: further results by call.
+    """What idempotent calls bring when they are made once more.
 
-    And the numbers of the calls that ended in an error and now bring a result, or the other way round.
+    Returned are further results by call, and the numbers of the calls that ended in an error and now bring a result,
+    or the other way round.
     """
     session = shell.session
     replies: dict[Key, tuple[str, Any]] = {}

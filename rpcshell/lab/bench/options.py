@@ -53,7 +53,7 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the servers of the models serve where none runs that says it."""
 
     def check(self) -> None:
-        """Raise a UsageError unless they make sense together."""
+        """See whether they make sense together; raises `UsageError` where they do not."""
         if self.workers is not None and not self.models:
             raise UsageError(
                 "--workers is for the servers that --models starts", hint=":scale N changes the running one"

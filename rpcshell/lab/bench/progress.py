@@ -57,7 +57,10 @@ class DrawnProgress:
 
 @contextmanager
 def progress_line(stream: IO[str], columns: int) -> Iterator[Callable[[str], Draw]]:
-    """Give what draws the progress of a run with a title over one line of a terminal, where nothing is left of it."""
+    """Keep a line of a terminal for the progress of runs, and clear it at the end.
+
+    What is given takes the title of a run, and returns what draws that run's progress over the line.
+    """
 
     def write(text: str) -> None:
         with suppress(OSError):

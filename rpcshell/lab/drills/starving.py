@@ -66,7 +66,7 @@ def hold(drill: Drill, connections: int, seconds: float) -> None:
 
 
 def slow(drill: Drill, connections: int | None, rate: float, seconds: float) -> None:
-    """Send requests slowly: on each connection so many bytes a second; on one for each worker, if not given."""
+    """Send requests slowly, `rate` bytes a second on each connection; on one for each worker, if not given."""
     connections = connections or min(len(drill.before.workers), _MOST)
     until = time.monotonic() + seconds
     members = [_Slow(number, drill, until, rate=rate) for number in range(1, connections + 1)]

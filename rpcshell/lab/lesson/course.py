@@ -63,7 +63,7 @@ class Course:
         self._columns = columns
 
     def run(self, first: int) -> None:
-        """Show all steps from that number on, one after the other; Cancelled upon Ctrl-C."""
+        """Show all steps from the number `first` on, one after the other; raises `Cancelled` upon Ctrl-C."""
         try:
             for number in range(first, len(STEPS) + 1):
                 self._show(number, 1.0)

@@ -68,7 +68,7 @@ class LessonServer:
         return self._watch.status()
 
     def until(self, condition: Callable[[ServerStatus], bool]) -> ServerStatus:
-        """Look at it until something is so; a ShellError where that takes too long."""
+        """Look at it until something is so; raises `ShellError` where that takes too long."""
         deadline = time.monotonic() + PATIENCE
         while not condition(status := self.status()):
             if time.monotonic() > deadline:
@@ -112,7 +112,7 @@ def _tcp(address: str) -> TcpTarget:
 
 
 def answer_of(caller: Caller) -> Reply:
-    """The answer to a single call, which is waited for; a ShellError where it is an error, or none comes."""
+    """The answer to a single call, which is waited for; raises `ShellError` where it is an error, or none comes."""
     caller.join(PATIENCE)
     attempt = caller.last
     if attempt is not None and attempt.error is not None:
@@ -123,7 +123,7 @@ def answer_of(caller: Caller) -> Reply:
 
 
 def who(reply: Reply) -> Meta:
-    """Who answered a request that asked for it; a ShellError where that is not told."""
+    """Who answered a request that asked for it; raises `ShellError` where that is not told."""
     if reply.meta is None:
         raise ShellError("the server does not tell who answered")
     return reply.meta

@@ -70,7 +70,7 @@ class ClientGenerator:
         self._clients = [make() for _ in range(1 if self._fleet else task.connections)]
 
     def connect(self) -> None:
-        """Make every connection; ConnectionFailed where one cannot be made."""
+        """Make every connection; raises `ConnectionFailed` where one cannot be made."""
         try:
             for client in self._clients:
                 client.connect()

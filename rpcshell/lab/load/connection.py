@@ -91,7 +91,7 @@ class LoadConnection:
             self.stream = None
 
     def frames(self, data: bytes) -> list[bytes | bytearray]:
-        """The replies that a read has made whole; a FrameError where what came are no frames."""
+        """The replies that a read has made whole; raises `FrameError` where what came are no frames."""
         decoder = self._decoder
         body = decoder.sole_frame(data)
         if body is not None:
@@ -114,9 +114,9 @@ class LoadConnection:
 
 
 class Dialler:
-    """Makes connections in so many threads: a load process that waited would send nothing, and blame the server.
+    """Makes connections in threads: a load process that waited itself would send nothing, and blame the server.
 
-    Each has `timeout` seconds.
+    No more than `threads` connections are made at once, each within `timeout` seconds.
     """
 
     def __init__(self, target: Target, tls: TlsFiles, *, timeout: float, threads: int) -> None:

@@ -53,7 +53,11 @@ class Generator:
         self._alive_at = 0
 
     def connect(self) -> None:
-        """Make every connection, or only begin to, if it is insistent; ConnectionFailed where one cannot be made."""
+        """Make every connection, or only begin to, if it is insistent.
+
+        Raises:
+            ConnectionFailed: One cannot be made.
+        """
         for connection in self._pool.all:
             self._pool.dial(connection)
         missing = 0 if self._insistent else len(self._pool.all)

@@ -119,7 +119,8 @@ class ConnectionPool:
     def take(self, now: int, *, first: bool = False) -> list[LoadConnection]:
         """Take the connections that were made, and send on them what is known not to have run.
 
-        Of the first ones, why one could not be made is raised.
+        Raises:
+            ConnectionFailed: One of the `first` connections could not be made.
         """
         opened = []
         for connection, made in self._dialler.take():

@@ -78,7 +78,7 @@ class LoadProcess:
                 data = data[self._input.write(data) or 0 :]
 
     def reports(self) -> list[Report]:
-        """What it says, now that there is something; a ShellError where it has ended."""
+        """What it says, now that there is something; raises `ShellError` where it has ended."""
         data = os.read(self._output.fileno(), _READ)
         if not data:
             raise ShellError(f"a load process {self._how_it_ended()}, so this run says nothing")
@@ -165,7 +165,11 @@ class LoadProcesses:
             process.tell(order)
 
     def wait(self, seconds: float) -> list[tuple[LoadProcess, Report]]:
-        """Wait for reports, so long at most; a ShellError where a process has ended before its last one."""
+        """Wait for reports, so long at most, and return those there are.
+
+        Raises:
+            ShellError: A process has ended before its last report.
+        """
         found: list[tuple[LoadProcess, Report]] = []
         for key, _ in self._selector.select(max(0.0, seconds)):
             process = key.fileobj

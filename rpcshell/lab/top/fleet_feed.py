@@ -183,7 +183,7 @@ class _TimedSocket(socket.socket):
 
 
 def _ask(instance: Target, control: str | None, metrics: str) -> InstanceReading:
-    """Ask an instance; a ShellError where it does not answer, or not so that it is understood."""
+    """Ask an instance; raises `ShellError` where it does not answer, or not so that it is understood."""
     if control is not None:
         with Control(control, timeout=_TIMEOUT) as asked:
             return of_status(asked.status(), time.monotonic())

@@ -88,7 +88,7 @@ def of_status(status: ServerStatus, at: float) -> InstanceReading:
 
 
 def of_metrics(text: str, at: float) -> InstanceReading:
-    """What the text of `/metrics` tells; a ProtocolError where it is not that of an rpcserver.
+    """What the text of `/metrics` tells; raises `ProtocolError` where it is not that of an rpcserver.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """

@@ -99,7 +99,7 @@ def word_value(text: str) -> Any:
 def node_value(node: Node, lookup: Lookup = _no_variables) -> Any:
     """The value of a tree; its depth is bounded by the parser, one call of this function a level.
 
-    `LineError` tells of a place without a value, or a variable that is not there.
+    Raises `LineError` where there is a place without a value, or a variable that is not there.
     """
     match node:
         case StringNode(value=value) | KeywordNode(value=value):

@@ -13,7 +13,7 @@ def unparse(method: str, value: Any) -> str:
     """The line that calls `method` with `value` as its params.
 
     `parse` of it yields the same method and value. Characters that do not print, or that reorder text on a screen, come
-    out as escapes. `EncodeError` tells that JSON cannot carry the value: an infinity, a cycle, an integer too long.
+    out as escapes. Raises `EncodeError` where JSON cannot carry the value: an infinity, a cycle, an integer too long.
     """
     return f"{method_text(method)} {escape(json_text(value))}"
 

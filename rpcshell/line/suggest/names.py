@@ -23,7 +23,10 @@ _NEEDS_QUOTES = re.compile(r"""[\s"'\\#|>$]""")
 
 
 class Suggestion(msgspec.Struct, frozen=True, gc=False):
-    """A completion: a text for `start` to `end`. Display and meta may be a server's: escape them for a terminal."""
+    """A possible completion: a text that replaces the characters from `start` up to, not including, `end`.
+
+    Display and meta may be a server's: escape them before a terminal gets them.
+    """
 
     text: str
     start: int

@@ -98,9 +98,10 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class WireEvent(msgspec.Struct, frozen=True):
-    """What happened, so many seconds after the connection was there."""
+    """What happened: bytes were sent or came, the server ended the connection or said nothing, or it goes on."""
 
     at: float
+    """Seconds after the connection was there."""
     kind: Literal["sent", "came", "closed", "reset", "silent", "goes on"]
     data: bytes = b""
     about: str = ""

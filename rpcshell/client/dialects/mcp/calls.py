@@ -90,7 +90,11 @@ def uri_of(resource: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def texts(values: Mapping[str, Any], floats: Floats) -> dict[str, str]:
-    """Arguments of prompts, which are texts: what is none is what JSON has for it, if it can carry that."""
+    """Arguments of prompts, which are texts: what is none is what JSON has for it.
+
+    Raises:
+        EncodeError: JSON cannot carry it.
+    """
     return {
         name: value if isinstance(value, str) else encode_value(value, floats).decode()
         for name, value in values.items()

@@ -201,7 +201,11 @@ class Mcp(JsonRpc):
         return [value for value in as_list(values) if isinstance(value, str)]
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request: of a tool, a prompt, a resource, or by the protocol's own name."""
+        """A request: of a tool, a prompt, a resource, or by the protocol's own name.
+
+        Raises:
+            EncodeError: The params are no object, or JSON cannot carry them.
+        """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("MCP takes params by name, as an object")
         call = routed(method, params, self._resources, self._floats)
