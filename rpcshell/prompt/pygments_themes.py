@@ -5,6 +5,7 @@ from pygments.token import Comment, Error, Generic, Keyword, Literal, Name, _Tok
 from pygments.util import ClassNotFound
 
 from rpcshell.client.errors import UsageError
+from rpcshell.prompt.palettes import Palette
 
 
 def style_names() -> tuple[str, ...]:
@@ -12,8 +13,8 @@ def style_names() -> tuple[str, ...]:
     return tuple(sorted(get_all_styles()))
 
 
-def style_colours(name: str) -> dict[str, str]:
-    """The colours of a style by what has them, as in `theme`; raises `UsageError` where there is no such style."""
+def style_colours(name: str) -> Palette:
+    """The colours of a style by what has them; raises `UsageError` where there is no such style."""
     try:
         style = get_style_by_name(name)
     except ClassNotFound:
@@ -30,18 +31,18 @@ def style_colours(name: str) -> dict[str, str]:
 
     # What is suggested has to differ from what is typed.
     comment = look(Comment) or "#808080"
-    return {
-        "key": look(Name.Tag, Name.Attribute, Keyword),
-        "string": look(Literal.String.Double, Literal.String),
-        "number": look(Literal.Number),
-        "constant": look(Keyword.Constant, Keyword),
-        "comment": comment,
-        "method": f"bold {look(Name.Function)}".strip(),
-        "command": f"bold {look(Keyword)}".strip(),
-        "option": look(Name.Attribute, Name.Builtin),
-        "variable": look(Name.Variable, Name.Builtin, Keyword.Type),
-        "faint": comment,
-        "problem": look(Name.Exception, Generic.Error, Keyword),
+    return Palette(
+        key=look(Name.Tag, Name.Attribute, Keyword),
+        string=look(Literal.String.Double, Literal.String),
+        number=look(Literal.Number),
+        constant=look(Keyword.Constant, Keyword),
+        comment=comment,
+        method=f"bold {look(Name.Function)}".strip(),
+        command=f"bold {look(Keyword)}".strip(),
+        option=look(Name.Attribute, Name.Builtin),
+        variable=look(Name.Variable, Name.Builtin, Keyword.Type),
+        faint=comment,
+        problem=look(Name.Exception, Generic.Error, Keyword),
         # Many styles mark what is wrong by a frame or a background, with a colour that cannot be read without it.
-        "error": look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "#ff0000",
-    }
+        error=look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "#ff0000",
+    )
