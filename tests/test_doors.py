@@ -81,7 +81,7 @@ DOORS = {
     "rpcshell.prompt.context": {"rpcshell.line.language", "rpcshell.prompt.reading"},
     "rpcshell.prompt.documentation": {"rpcshell.prompt.synopsis"},
     "rpcshell.prompt.history": {"rpcshell.line.masking", "rpcshell.prompt.history_entries"},
-    "rpcshell.prompt.screen": {"rpcshell.prompt.rendering"},
+    "rpcshell.prompt.screen": {"rpcshell.prompt.screen_pieces"},
     "rpcshell.prompt.session": {"rpcshell.prompt.event_line", "rpcshell.prompt.form", "rpcshell.prompt.templates"},
     "rpcshell.prompt.tabstops": {"rpcshell.prompt.templates"},
     "rpcshell.prompt.theme": {"rpcshell.prompt.pygments_themes"},

@@ -13,7 +13,7 @@ from rpcshell.client.async_client import AsyncClient
 from rpcshell.client.async_connection import AsyncConnection
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, problem_of
+from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, probe_problem
 from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
@@ -273,5 +273,5 @@ class AsyncFleetClient(AsyncClient):
                 if not self.plain:
                     await connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
         except (Dropped, ShellError, TimeoutError) as error:
-            return problem_of(error)
+            return probe_problem(error)
         return None

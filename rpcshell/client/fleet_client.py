@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, problem_of
+from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, probe_problem
 from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
@@ -323,5 +323,5 @@ class FleetClient(Client):
                 if not self.plain:
                     connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
         except (Dropped, ShellError, TimeoutError) as error:
-            return problem_of(error)
+            return probe_problem(error)
         return None

@@ -46,7 +46,7 @@ class Comparison:
         self.missed = missed
         self.results = [answer for answer in answers if answer.came.error is None]
         """The answers that are no errors."""
-        self.groups = group([answered(answer) for answer in answers])
+        self.groups = group([_comparable(answer) for answer in answers])
         """The answers that are the same, each with its places in `answers`."""
         self.places = differences([answer.came.result for answer in self.results], _MOST_PLACES + 1)
         """Where results differ, each with the values there and their places in `results`."""
@@ -101,7 +101,7 @@ def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
     return False
 
 
-def answered(answer: Answered) -> Any:
+def _comparable(answer: Answered) -> Any:
     """What is equal for answers that count as the same."""
     match answer.came.error:
         case None:

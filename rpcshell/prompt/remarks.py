@@ -1,6 +1,6 @@
-"""What there is to say of the line being typed: how its method is called, or what is wrong first, and where.
+"""What the toolbar says of the text being typed, of several lines too, and which stretches of it are underlined.
 
-What is said of a line is `hint`'s; `toolbar` shows it, and loads this with the first key.
+What there is to say of one line is the business of `rpcshell.line.hint`. The first key loads this.
 """
 
 from collections.abc import Iterator, Sequence

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.styles import BaseStyle
 
     from rpcshell.client.errors import ShellError
-    from rpcshell.prompt.rendering import Rendering
+    from rpcshell.prompt.screen_pieces import ScreenPieces
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
@@ -81,12 +81,12 @@ class Screen(Output):
     def result(self, call: Call) -> None:
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
         with self.hold():
-            self._page(self._rendering.result(call))
+            self._page(self._pieces.result(call))
             self._show_footer(call)
 
     def value(self, name: str, value: Any) -> None:
         """Show a value that no call brought just now, under a name of its own."""
-        self._show(self._rendering.value(name, value))
+        self._show(self._pieces.value(name, value))
 
     def progress(self, text: str) -> None:
         """Draw over the dim line from before; any thread may call this. Not while something else has the terminal."""
@@ -140,7 +140,7 @@ class Screen(Output):
 
     def error(self, error: ShellError) -> None:
         """Show an error."""
-        self._show(self._rendering.error(error))
+        self._show(self._pieces.error(error))
 
     def restyle(self, style: BaseStyle) -> None:
         """Give styles another look, for what is shown from now on."""
@@ -179,14 +179,14 @@ class Screen(Output):
         return max(self._output.get_size().columns, 20)
 
     @cached_property
-    def _rendering(self) -> Rendering:
+    def _pieces(self) -> ScreenPieces:
         # The first prompt comes before anything to render.
-        from rpcshell.prompt.rendering import Rendering
+        from rpcshell.prompt.screen_pieces import ScreenPieces
 
-        return Rendering(self._settings, lambda: self._columns)
+        return ScreenPieces(self._settings, lambda: self._columns)
 
     def _show_footer(self, call: Call) -> None:
-        if footer := self._rendering.footer(call):
+        if footer := self._pieces.footer(call):
             self._paint(footer)
 
     def _add_notes(self, pieces: Sequence[Fragment]) -> None:

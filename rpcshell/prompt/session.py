@@ -381,7 +381,7 @@ class Prompt:
         thread_for(self._import_the_rest, "imports")
 
     def _import_the_rest(self) -> None:
-        for name in ("prompt.reading", "prompt.remarks", "prompt.rendering", "shell.shell"):
+        for name in ("prompt.reading", "prompt.remarks", "prompt.screen_pieces", "shell.shell"):
             importlib.import_module(f"rpcshell.{name}")
         _ = self._context.commands.specs
         self._on_ready()

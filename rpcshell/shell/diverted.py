@@ -1,18 +1,14 @@
-"""The output of a command whose text goes to a file or to another program, and whether a file can take it."""
+"""The output of a command whose text goes to a file or to another program."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpcshell.client.errors import UsageError
-from rpcshell.line.language import Redirect
-from rpcshell.servers.folders import user_path
 from rpcshell.shell.output import Output
 from rpcshell.view.plain import plain_text
 
 if TYPE_CHECKING:
     from rpcshell.client.errors import ShellError
-    from rpcshell.line.language import Sink
     from rpcshell.shell.call import Call
     from rpcshell.view.settings import Settings
 
@@ -55,18 +51,3 @@ class Diverted(Output):
     def error(self, error: ShellError) -> None:
         """Pass it on."""
         self._beside.error(error)
-
-
-def check_sink(sink: Sink) -> None:
-    """Refuse a path that plainly cannot be written, before anything is called for it.
-
-    Raises:
-        UsageError: The path is a folder, or is in none.
-    """
-    if not isinstance(sink, Redirect):
-        return
-    path = user_path(sink.path)
-    if path.is_dir():
-        raise UsageError(f"cannot write {sink.path}: it is a folder")
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {sink.path}: there is no folder {path.parent}")

@@ -12,7 +12,7 @@ from rpcshell.line.advice import advice, can_be_made
 from rpcshell.line.brief import brief
 from rpcshell.line.language import CallLine, WordNode
 from rpcshell.line.masking import MASKED, mask_line, mask_message, mask_text, mask_texts, masked_places
-from rpcshell.shell.habitual import command_without_colon
+from rpcshell.shell.meant_lines import command_without_colon
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:

@@ -57,6 +57,21 @@ class CommandStopped(ShellError):
         self.process = process
 
 
+def check_sink(sink: Sink) -> None:
+    """Refuse a path that plainly cannot be written, before anything is called for it.
+
+    Raises:
+        UsageError: The path is a folder, or is in none.
+    """
+    if not isinstance(sink, Redirect):
+        return
+    path = user_path(sink.path)
+    if path.is_dir():
+        raise UsageError(f"cannot write {sink.path}: it is a folder")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {sink.path}: there is no folder {path.parent}")
+
+
 def deliver(sink: Sink, pieces: Iterable[str] | None, output: Output, *, interactive: bool) -> None:
     """Send a result, or nothing, as `send` does, and tell a person what came of it."""
     try:

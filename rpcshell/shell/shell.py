@@ -26,9 +26,9 @@ from rpcshell.line.language import (
     walk,
 )
 from rpcshell.line.masking import Known
-from rpcshell.shell.diverted import Diverted, check_sink
-from rpcshell.shell.habitual import habitual_line
+from rpcshell.shell.diverted import Diverted
 from rpcshell.shell.journal import LAST, Journal, Variables
+from rpcshell.shell.meant_lines import meant_line
 from rpcshell.shell.parts import MOST_SHOWN, Parts
 from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.shell.why.sighting import Lookout
@@ -182,7 +182,7 @@ class Shell:
             self._missteps.refuse_masked(text)
         if text.strip() not in self.aliases:
             commands = self._commands if self.interactive else None
-            text = habitual_line(text, self.session, self.known, commands) or text
+            text = meant_line(text, self.session, self.known, commands) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
@@ -256,7 +256,7 @@ class Shell:
         if command.sink is None or found.verbatim:
             found.run(own, words)
             return
-        check_sink(command.sink)
+        _check_sink(command.sink)
         diverted = Diverted(self.output, self.settings, indented=self.interactive)
         found.run(own.derived(output=diverted), words)
         self._send(command.sink, diverted.collected)
@@ -272,7 +272,7 @@ class Shell:
             self._missteps.refuse_foreign_call(line.text, call.method)
         params = self._params(line, call)
         if call.sink is not None:
-            check_sink(call.sink)
+            _check_sink(call.sink)
         parts = self._parts(keep=call.sink is not None)
         made = self._made(line.text, call.method, params, parts)
         result = made.result
@@ -362,3 +362,9 @@ class Shell:
             return self.session.catalog.methods.get(name)
         with self.session.quiet():
             return self.session.method(name)
+
+
+def _check_sink(sink: Sink) -> None:
+    from rpcshell.shell.pipeline import check_sink
+
+    check_sink(sink)

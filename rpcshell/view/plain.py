@@ -1,4 +1,4 @@
-"""Results as plain text, for files, pipes and other programs: no colours, no screen.
+"""Results as plain text, for files, pipes and other programs, and what is said of an error: no colours, no screen.
 
 What they look like on a screen is `render`'s business.
 """

@@ -1,4 +1,6 @@
-"""Which instance of a fleet the next call goes to, and which ones are left out for a while. Sans-IO: no clock, no lock.
+"""Which instance of a fleet a call goes to, which are left out for a while, and how many calls may be tried again.
+
+Sans-IO: no clock, no lock.
 
 A call goes to the better of two instances that are drawn at random, by the calls that are under way there: the power of
 two choices (Mitzenmacher, https://doi.org/10.1109/71.963420). Who fails is ejected for growing times, and comes back
@@ -263,7 +265,7 @@ class Balancer:
             self.events.append(FleetEvent(kind, candidate.state(self._clock()), reason))
 
 
-def problem_of(error: Dropped | ShellError | TimeoutError) -> str:
+def probe_problem(error: Dropped | ShellError | TimeoutError) -> str:
     """What is wrong with an instance whose probe has ended so."""
     match error:
         case ConnectionFailed() | Dropped():

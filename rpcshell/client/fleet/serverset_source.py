@@ -1,7 +1,7 @@
 """The instances that are registered in ZooKeeper, as long as they are: read once, and then what has changed.
 
 kazoo keeps the session and tries again for ever; what it knew stays known while ZooKeeper is away. Names that were seen
-before are not read again when others come or go.
+before are not read again when others come or go. Who reads there is told by a file of credentials, which is read here.
 """
 
 from __future__ import annotations

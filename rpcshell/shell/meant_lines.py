@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
 
 
-def habitual_line(
-    text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry] | None
-) -> str | None:
+def meant_line(text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry] | None) -> str | None:
     """The line that a habit of other programs stands for here, such as `exit`; None where it is an ordinary line.
 
     At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.

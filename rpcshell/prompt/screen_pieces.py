@@ -11,7 +11,7 @@ from rpcshell.view.settings import Settings
 from rpcshell.view.wrap import wrapped
 
 
-class Rendering:
+class ScreenPieces:
     """Makes the styled pieces. `columns` tells how many there are."""
 
     def __init__(self, settings: Settings, columns: Callable[[], int]) -> None:
