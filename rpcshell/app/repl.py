@@ -269,7 +269,7 @@ def _close(session: Session, screen: Screen) -> None:
     try:
         if server is not None and server.poll() is None:
             if server.kept:
-                screen.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+                screen.note(server.where_it_goes_on())
             else:
                 screen.note("stopping the server; Ctrl-C hurries it")
         with told_while_leaving(session, screen.progress):

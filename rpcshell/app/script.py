@@ -58,7 +58,7 @@ def _open(shell: Shell, options: Options, output: ScriptOutput) -> None:
     if options.spawn is not None:
         server = shell.session.spawn(options.spawn)
         if server.kept:
-            output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+            output.note(server.where_it_goes_on())
     elif options.target is not None:
         connect(shell.session, lambda: shell, options.target)
 

@@ -168,6 +168,10 @@ class SpawnedServer:
         """How the process ended, in words that follow its name."""
         return how_it_ended(self._process.returncode)
 
+    def where_it_goes_on(self) -> str:
+        """Where a server that is kept can be reached once the shell is left, in words for the user."""
+        return f"the server goes on at {', '.join(self.addresses)}, pid {self.pid}"
+
     def explain(self, error: ConnectionFailed | ConnectionLost) -> None:
         """Say in the hint of an error, where it is about this server, what has become of the server."""
         if str(error.target) not in self.addresses:
