@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
+from rpcshell.commands.following import FOLLOW, SHOWN_A_SECOND, refuse_diverted
 from rpcshell.commands.groups import LOOK, SCRIPT
 from rpcshell.shell.command import EVENT, Seconds, command
 from rpcshell.shell.journal import LAST
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
 
 _SHOWN: Final = 20
-_A_SECOND: Final = 30
-"""Events that are shown above the prompt in a second; nobody reads more."""
-
 _FAINT: Final = "class:log.faint"
 _LONGEST: Final = 2000
 """Characters of params that are looked at to show them on one line."""
@@ -53,7 +51,7 @@ class NotHeard(ShellError):
     examples=(":events", ":events BLOCK_* -n 50", ":events -f", ":events off", ":events | jq -c '.[]'"),
 )
 @click.argument("pattern", metavar="[PATTERN|off]", type=EVENT, required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, above the prompt.")
+@FOLLOW
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(0), help="Show the last N, not 20.")
 def events(shell: Shell, *, pattern: str | None, follow: bool, lines: int | None) -> None:
     """Show what the server has said unasked.
@@ -68,8 +66,8 @@ def events(shell: Shell, *, pattern: str | None, follow: bool, lines: int | None
         shell.close()
         shell.output.note("events are followed no more")
         return
-    if follow and shell.output.diverted:
-        raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
+    if follow:
+        refuse_diverted(shell)
     unasked = _unasked(shell)
     named = _named(pattern)
     count = _SHOWN if lines is None else lines
@@ -225,5 +223,5 @@ def _follow(shell: Shell, unasked: Unasked, named: Callable[[HeardEvent], bool])
         note = [(_FAINT, f"… {count_of(left_out, 'event')} left out\n")] if left_out else []
         return output.above([*note, *_pieces(event, shell.width)])
 
-    shell.follow(Subscription(listeners, show, _A_SECOND))
+    shell.follow(Subscription(listeners, show, SHOWN_A_SECOND))
     output.note("events are followed; :events off ends that")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.commands.following import FOLLOW, SHOWN_A_SECOND, refuse_diverted
 from rpcshell.commands.groups import LOOK
 from rpcshell.servers.log import LEVELS, LogFilter, LogFollower, LogSink, Throttle, read_records
 from rpcshell.servers.watch import LocalServerWatch
@@ -32,9 +33,6 @@ _SHOWN: Final = 20
 _MOST: Final = 10_000
 """Lines that a server gives at once."""
 
-_LINES_A_SECOND: Final = 30
-"""Lines that are shown above the prompt in a second; nobody reads more."""
-
 _FAINT: Final = "class:log.faint"
 _WIDTH: Final = 80
 
@@ -45,7 +43,7 @@ _WIDTH: Final = 80
     examples=(":logs", ":logs 3 -n 50", ":logs -f --level warning", ":logs --grep timeout", ":logs off"),
 )
 @click.argument("worker", metavar="[WORKER|off]", type=WORKER, required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, above the prompt.")
+@FOLLOW
 @click.option("-n", "--lines", metavar="LINES", type=click.IntRange(0, _MOST), help="Show the last LINES, not 20.")
 @click.option("-l", "--level", type=click.Choice(LEVELS), help="Only what is as grave as that, or graver.")
 @click.option("-g", "--grep", metavar="TEXT", help="Only what has TEXT in it; case makes no difference.")
@@ -64,8 +62,8 @@ def logs(
         shell.close()
         shell.output.note("the log is followed no more")
         return
-    if follow and shell.output.diverted:
-        raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
+    if follow:
+        refuse_diverted(shell)
     number = None if worker is None else worker_number(worker)
     if (unasked := shell.session.unasked) is not None and not _has_log(shell):
         if number is not None or level is not None:
@@ -123,7 +121,7 @@ def _strays(shell: Shell, log: StrayLog, text: str | None, count: int, *, follow
         note = [(_FAINT, f"… {count_of(left_out, 'line')} left out\n")] if left_out else []
         return output.above([*note, *_stray_pieces(line)])
 
-    shell.follow(Subscription(log.listeners, show, _LINES_A_SECOND))
+    shell.follow(Subscription(log.listeners, show, SHOWN_A_SECOND))
     output.note(f"following what {visible(log.who)} says out of turn; :logs off ends that")
 
 
@@ -163,7 +161,7 @@ def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) 
     def show(records: Sequence[LogRecord]) -> bool:
         return output.above(list(wrapped(chain.from_iterable(map(_pieces, records)), shell.width or _WIDTH)))
 
-    shell.follow(LogFollower(watch, wanted, LogSink(show, output.note), Throttle(_LINES_A_SECOND)))
+    shell.follow(LogFollower(watch, wanted, LogSink(show, output.note), Throttle(SHOWN_A_SECOND)))
     output.note(f"following the log of the server with pid {pid}; :logs off ends that")
 
 
