@@ -23,17 +23,14 @@ _CONNECT: Final = 2.5
 
 
 class InstanceAnswer(msgspec.Struct, frozen=True):
-    """What came of the call on one server.
-
-    Attributes:
-        elapsed: Seconds from sending it to the reply, or to giving up.
-        error: Why there is no result: no reply, or an error reply.
-    """
+    """What came of the call on one server."""
 
     instance: Target
     elapsed: float
+    """Seconds from sending it to the reply, or to giving up."""
     reply: Reply | None = None
     error: ShellError | None = None
+    """Why there is no result: no reply, or an error reply."""
 
     @property
     def result(self) -> Any:

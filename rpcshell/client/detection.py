@@ -49,17 +49,14 @@ what nobody understands, ends each connection without a word, takes none any mor
 
 
 class Attempt(msgspec.Struct):
-    """One guess, when it was made, in seconds from the beginning, and the first bytes that came of it.
-
-    Attributes:
-        end: Whether the server has ended the connection by itself, or there was none: nobody listened any more, or it
-            could not be made.
-    """
+    """One guess, when it was made, in seconds from the beginning, and the first bytes that came of it."""
 
     guess: Guess
     at: float
     first: bytes = b""
     end: Literal["", "closed", "refused", "failed"] = ""
+    """Whether the server has ended the connection by itself, or there was none: nobody listened any more, or it could
+    not be made."""
 
 
 class Detection:

@@ -52,26 +52,23 @@ AskedHandler = Callable[[ServerRequest, Answer], bool]
 
 
 class Handlers(msgspec.Struct, frozen=True):
-    """Who is told what a server says unasked; what None has, is left to others or to nobody.
-
-    Attributes:
-        request: Answers the server's requests; None leaves them to the dialect.
-        form: Fills in the forms among them.
-        methods: Answers those of some methods, before `request`.
-        log: Is told each line that is no message.
-        asked: Takes requests of the server, to answer them some time; called in the thread that reads, so it must not
-            wait. What it does not take is left to the others. This one and what follows is for the blocking client.
-        event: Is given each event at once, in the thread that reads; none is kept then.
-        end: Is told what ended the connection, where that was not closed here, in the thread that reads.
-    """
+    """Who is told what a server says unasked; what None has, is left to others or to nobody."""
 
     request: RequestHandler | None = None
+    """Answers the server's requests; None leaves them to the dialect."""
     form: FormHandler | None = None
+    """Fills in the forms among them."""
     methods: Mapping[str, RequestHandler] = {}
+    """Answers those of some methods, before `request`."""
     log: Callable[[str], None] | None = None
+    """Is told each line that is no message."""
     asked: AskedHandler | None = None
+    """Takes requests of the server, to answer them some time; called in the thread that reads, so it must not wait.
+    What it does not take is left to the others. This one and what follows is for the blocking client."""
     event: Callable[[Event], None] | None = None
+    """Is given each event at once, in the thread that reads; none is kept then."""
     end: Callable[[Exception], None] | None = None
+    """Is told what ended the connection, where that was not closed here, in the thread that reads."""
 
 
 NO_HANDLERS: Final = Handlers()

@@ -43,22 +43,19 @@ class NoMessage(ProtocolError):
 
 
 class EventPlace(msgspec.Struct):
-    """How far a stream has come, so that another request can go on with it.
-
-    Attributes:
-        id: What the reply has that the stream is there for; None where it is there for none.
-        answered: Whether that reply has come.
-        last: The id of the last event, or None where the server has given none: then nothing can go on.
-        pause: Seconds to wait before going on.
-    """
+    """How far a stream has come, so that another request can go on with it."""
 
     ANY: ClassVar[object] = object()
     """For `id`: there is a reply, and nothing tells it."""
 
     id: object = None
+    """What the reply has that the stream is there for; None where it is there for none."""
     answered: bool = False
+    """Whether that reply has come."""
     last: str | None = None
+    """The id of the last event, or None where the server has given none: then nothing can go on."""
     pause: float = _PAUSE
+    """Seconds to wait before going on."""
 
     def receive(
         self,

@@ -36,18 +36,15 @@ class Unrecognised(ProtocolError):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was found out.
-
-    Attributes:
-        target: That which was asked, with what it speaks, or None where that is not known.
-        program: Who listens there, where the system tells: a program and its process.
-    """
+    """What was found out."""
 
     asked: Target
     target: Target | None
+    """That which was asked, with what it speaks, or None where that is not known."""
     outcome: Outcome
     attempts: tuple[Attempt, ...] = ()
     program: str = ""
+    """Who listens there, where the system tells: a program and its process."""
 
     @property
     def said(self) -> bytes:

@@ -48,35 +48,33 @@ _FAILURES: Final[tuple[tuple[type[ShellError], Failure], ...]] = (
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call and what came of it.
-
-    Attributes:
-        line: As it was typed; empty where a command made the call.
-        target: As it is written for `:connect`.
-        began: Seconds since the epoch.
-        elapsed: Seconds from request to reply, or to giving up.
-        reply: Where it was a good one.
-        error: An error reply too.
-        names: Those of the method's params by position, as far as they were known at the time.
-        sighting: How its server looked meanwhile, where somebody looked.
-        number: Which call of the session it was, from 1; the journal sets it.
-        has_params, has_result: Whether they are kept; not where they are too large or too deep.
-    """
+    """One call and what came of it."""
 
     method: str
     params: Any = None
     line: str = ""
+    """As it was typed; empty where a command made the call."""
     target: str = ""
+    """As it is written for `:connect`."""
     began: float = 0.0
+    """Seconds since the epoch."""
     elapsed: float = 0.0
+    """Seconds from request to reply, or to giving up."""
     reply: Reply | None = None
+    """Where it was a good one."""
     error: ShellError | None = None
+    """An error reply too."""
     trace: CallTrace = msgspec.field(default_factory=CallTrace)
     names: tuple[str, ...] = ()
+    """Those of the method's params by position, as far as they were known at the time."""
     sighting: Sighting | None = None
+    """How its server looked meanwhile, where somebody looked."""
     number: int = 0
+    """Which call of the session it was, from 1; the journal sets it."""
     has_params: bool = True
+    """Whether they are kept; not where they are too large or too deep."""
     has_result: bool = True
+    """Whether it is kept; not where it is too large or too deep."""
 
     @property
     def named_params(self) -> Any:

@@ -151,36 +151,33 @@ class CallTrace:
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a call, in seconds, as far as this side's clock and the server's word tell; their sum is the whole.
-
-    Attributes:
-        before: Until a connection was begun to be made or, on one that was there, the request to be sent.
-        connect: The lookup of the name, TCP and TLS; 0 on a connection that was there.
-        send: Writing the request.
-        wait: From there to the first byte of the reply, or to giving up.
-        service: The part of `wait` that the server says it worked on it, or None where it has not told.
-        transfer: From the first byte of the reply to its last.
-        after: What is left: reading the reply.
-        dialled: Whether a connection was made for it.
-        sent_at: When it was written whole, on `time.monotonic`'s clock, or 0.
-        ended_at: On the same clock.
-    """
+    """The parts of a call, in seconds, as far as this side's clock and the server's word tell; their sum is `total`."""
 
     total: float = 0.0
     before: float = 0.0
+    """Until a connection was begun to be made or, on one that was there, the request to be sent."""
     connect: float = 0.0
+    """The lookup of the name, TCP and TLS; 0 on a connection that was there."""
     send: float = 0.0
+    """Writing the request."""
     wait: float = 0.0
+    """From there to the first byte of the reply, or to giving up."""
     service: float | None = None
+    """The part of `wait` that the server says it worked on it, or None where it has not told."""
     transfer: float = 0.0
+    """From the first byte of the reply to its last."""
     after: float = 0.0
+    """What is left: reading the reply."""
     dialled: bool = False
+    """Whether a connection was made for it."""
     connected: bool = True
     sent: bool = True
     answered: bool = True
     attempts: int = 1
     sent_at: float = 0.0
+    """When the request was written whole, on `time.monotonic`'s clock, or 0."""
     ended_at: float = 0.0
+    """On the same clock."""
 
     @property
     def began_at(self) -> float:

@@ -86,24 +86,21 @@ class CommandHost(Protocol):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
-    """A `:command` of the shell.
-
-    Attributes:
-        name: Without the colon.
-        group: The heading it stands under in the list of commands.
-        former: Names that it had, which go on to work and are told nowhere.
-        examples: Lines that can be typed as they are.
-        verbatim: A `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
-    """
+    """A `:command` of the shell."""
 
     name: str
+    """Without the colon."""
     definition: click.Command
     handler: Callable[..., None]
     group: str
+    """The heading it stands under in the list of commands."""
     aliases: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
+    """Names that it had, which go on to work and are told nowhere."""
     examples: tuple[str, ...] = ()
+    """Lines that can be typed as they are."""
     verbatim: bool = False
+    """A `| command` or `> file` at the end of its line is a part of its call, and not for its own text."""
 
     @property
     def summary(self) -> str:

@@ -42,11 +42,6 @@ class Config(msgspec.Struct, frozen=True):
 
     Keys have an action or a line, aliases stand for the beginning of a line. What settings and keys have is not
     checked; `lines` has the lines of the file on which they are given, by their tables and names.
-
-    Attributes:
-        path: Where it is, or would be; None where there can be none.
-        problems: What is wrong in the file, and was left out, in its order.
-        refused: What is wrong with targets that were left out, by their names.
     """
 
     targets: Mapping[str, TargetConfig] = {}
@@ -55,9 +50,12 @@ class Config(msgspec.Struct, frozen=True):
     keys: Mapping[str, str] = {}
     aliases: Mapping[str, str] = {}
     path: Path | None = None
+    """Where it is, or would be; None where there can be none."""
     lines: Mapping[tuple[str, str], int] = {}
     problems: tuple[ConfigProblem, ...] = ()
+    """What is wrong in the file, and was left out, in its order."""
     refused: Mapping[str, ConfigProblem] = {}
+    """What is wrong with targets that were left out, by their names."""
 
     def problem(self, table: str, name: str, error: UsageError) -> ConfigProblem:
         """The error for a setting or key that has no such value, or does not exist, with its place."""

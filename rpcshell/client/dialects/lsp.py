@@ -49,17 +49,14 @@ _SUBJECTS: Final = {"textDocument/semanticTokens": "semanticTokensProvider"}
 
 
 class LspOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """What users may set for a server.
-
-    Attributes:
-        settings: What `workspace/configuration` is answered with, by section; a dot leads one step inside.
-        initialization_options: What `initialize` tells.
-        root: The folder that the server is to look at, if not this one.
-    """
+    """What users may set for a server."""
 
     settings: dict[str, Any] = {}
+    """What `workspace/configuration` is answered with, by section; a dot leads one step inside."""
     initialization_options: Any = None
+    """What `initialize` tells."""
     root: str | None = None
+    """The folder that the server is to look at, if not this one."""
 
 
 class Lsp(JsonRpc):

@@ -37,26 +37,23 @@ class ShippedParam(msgspec.Struct, frozen=True):
 
 
 class ShippedMethod(msgspec.Struct, frozen=True):
-    """A method of a protocol.
-
-    Attributes:
-        needs: What a server is capable of that has it, with a dot for each step inside; nothing where all have it.
-        modern: Whether it is only in MCP's era without a handshake (True) or only before that (False).
-        at: Whether it is about a file, or a position in one; `params` are what else it takes.
-        more: Whether it takes params of the server's own besides.
-        whole: The schema of its params, where these are one object that a server has sent before.
-        replies: Whether it is a request, and no notification.
-    """
+    """A method of a protocol."""
 
     name: str
     summary: str
     needs: str = ""
+    """What a server is capable of that has it, with a dot for each step inside; nothing where all have it."""
     modern: bool | None = None
+    """Whether it is only in MCP's era without a handshake (True) or only before that (False)."""
     at: Literal["", "file", "position"] = ""
+    """Whether it is about a file, or a position in one; `params` are what else it takes."""
     params: list[ShippedParam] = []
     more: bool = False
+    """Whether it takes params of the server's own besides."""
     whole: dict[str, Any] | None = None
+    """The schema of its params, where these are one object that a server has sent before."""
     replies: bool = True
+    """Whether it is a request, and no notification."""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -65,23 +62,20 @@ class ShippedMethod(msgspec.Struct, frozen=True):
 
 
 class MethodTable(msgspec.Struct, frozen=True, dict=True):
-    """What is shipped about a protocol.
-
-    Attributes:
-        requests: Its requests, those that are most used first.
-        notifications: What a client may say without getting a reply.
-        events: What a server may say unasked.
-        client: What this client is capable of.
-        languages: What the endings of files say of their languages.
-    """
+    """What is shipped about a protocol."""
 
     source: str
     requests: list[ShippedMethod]
+    """Its requests, those that are most used first."""
     events: list[dict[str, str]] = []
+    """What a server may say unasked."""
     schemas: dict[str, Any] = {}
     notifications: list[ShippedMethod] = []
+    """What a client may say without getting a reply."""
     client: dict[str, Any] = {}
+    """What this client is capable of."""
     languages: dict[str, str] = {}
+    """What the endings of files say of their languages."""
 
     @cached_property
     def methods(self) -> Mapping[str, ShippedMethod]:

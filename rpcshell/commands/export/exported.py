@@ -34,31 +34,28 @@ _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls to be exported, oldest first, all of which were answered.
-
-    Attributes:
-        version: Of the shell.
-        date: Of the export, as people write it.
-        file: What the file will be called.
-        plain: The targets that are sent nothing but a method and its params.
-        again: Further results of calls, by `call_key`.
-        exact: Whether results are expected as they were, unless it is known that they change.
-        tls: By target.
-        dialects: Those of the configuration, by name.
-        decimals: Whether Python files have `Decimal`s for floats, as these would not be all of a number.
-    """
+    """Calls to be exported, oldest first, all of which were answered."""
 
     records: Sequence[Call]
     version: str
+    """Of the shell."""
     date: str
+    """Of the export, as people write it."""
     file: str = "FILE"
+    """What the file will be called."""
     plain: frozenset[str] = frozenset()
+    """The targets that are sent nothing but a method and its params."""
     methods: Mapping[str, Method] = msgspec.field(default_factory=dict)
     again: Mapping[Key, Sequence[Any]] = msgspec.field(default_factory=dict)
+    """Further results of calls, by `call_key`."""
     exact: bool = False
+    """Whether results are expected as they were, unless it is known that they change."""
     tls: Mapping[str, TlsFiles] = msgspec.field(default_factory=dict)
+    """By target."""
     dialects: Mapping[str, DialectFactory] = msgspec.field(default_factory=dict)
+    """Those of the configuration, by name."""
     decimals: bool = False
+    """Whether Python files have `Decimal`s for floats, as these would not be all of a number."""
 
     @property
     def targets(self) -> dict[str, str]:

@@ -46,30 +46,27 @@ _TIME: Final = re.compile(r'(?:\{"time":")?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What a diagnosis rests on.
-
-    Attributes:
-        then: The server during the call or right after it, where it is one that can be looked at.
-        now: The server as it is now.
-        events: What happened to the server while the call lasted, in order.
-        server_ended: How the server that was spawned here has ended, in words that follow its name, or empty.
-        arbiter: The process id of the server, where it is known.
-        log: The server's log while the call lasted, or of its worker the last lines before it.
-        log_in_time: Whether these are of the call's time.
-        unseen: Why the server cannot be looked at, or None.
-    """
+    """What a diagnosis rests on."""
 
     call: Call
     timing: Timing
     target: Target | None = None
     then: Snapshot | None = None
+    """The server during the call or right after it, where it is one that can be looked at."""
     now: Snapshot | None = None
+    """The server as it is now."""
     events: tuple[ServerEvent, ...] = ()
+    """What happened to the server while the call lasted, in order."""
     server_ended: str = ""
+    """How the server that was spawned here has ended, in words that follow its name, or empty."""
     arbiter: int | None = None
+    """The process id of the server, where it is known."""
     log: tuple[str, ...] = ()
+    """The server's log while the call lasted, or of its worker the last lines before it."""
     log_in_time: bool = True
+    """Whether these are of the call's time."""
     unseen: str | None = None
+    """Why the server cannot be looked at, or None."""
 
     @property
     def error(self) -> str:

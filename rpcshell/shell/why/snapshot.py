@@ -24,19 +24,16 @@ STOPPED: Final = "T"
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A server at one moment.
-
-    Attributes:
-        at: When, on `time.monotonic`'s clock.
-        status: What the server told, or None where it did not answer.
-        states: The states of its processes, by their ids, as proc(5) tells them.
-        place: Where the server's end of the call's connection was, or None where that is not known.
-    """
+    """A server at one moment."""
 
     at: float
+    """When, on `time.monotonic`'s clock."""
     status: ServerStatus | None = None
+    """What the server told, or None where it did not answer."""
     states: dict[int, str] = {}
+    """The states of its processes, by their ids, as proc(5) tells them."""
     place: ServerEnd | None = None
+    """Where the server's end of the call's connection was, or None where that is not known."""
 
     def stopped(self, pid: int | None) -> bool:
         """Whether a process was stopped by a signal."""
