@@ -68,19 +68,21 @@ class HandshakeFailed(Exception):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What a server has told about its methods, or why it has not."""
+    """What a server has told about its methods, or why it has not.
+
+    Attributes:
+        document: An OpenRPC document, or what should be one. A method with `"x-params": "whole"` and no params takes
+            anything. `"x-events"` is a list of what the server may say unasked, each with a `"name"` and a
+            `"summary"`; in its `"info"`, `"x-method-noun"` is what the server calls a method.
+        missing: Why there is none: it knows of no such thing, ended the connection, said nothing in time, or had no
+            time.
+        reason: That, in words where there is more to say.
+        hint: What to do about it.
+    """
 
     document: Any = None
-    """An OpenRPC document, or what should be one. A method with `"x-params": "whole"` and no params takes anything.
-    `"x-events"` is a list of what the server may say unasked, each with a `"name"` and a `"summary"`; in its `"info"`,
-    `"x-method-noun"` is what the server calls a method."""
-
     missing: Literal["unknown", "ended", "silent", "busy"] | None = None
-    """Why there is none: it knows of no such thing, ended the connection, said nothing in time, or had no time."""
-
     reason: str = ""
-    """That, in words where there is more to say."""
-
     hint: str | None = None
 
     @classmethod
