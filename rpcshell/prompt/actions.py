@@ -109,7 +109,7 @@ class Actions:
         settings = self._context.settings
         match action:
             case "help":
-                self._run(self._context.reading.question(event.current_buffer.text), event)
+                self._run(self._question(event.current_buffer.text), event)
             case "doc":
                 settings.set("doc", not settings.doc)
             case "format":
@@ -120,6 +120,11 @@ class Actions:
                 run_in_terminal(lambda: self._edit(event.current_buffer))
             case line:
                 self._run(line, event)
+
+    def _question(self, text: str) -> str:
+        from rpcshell.prompt.reading import question
+
+        return question(self._context, text)
 
     def _run(self, line: str, event: KeyPressEvent) -> None:
         """Have a line read instead of what is typed, which comes back afterwards."""

@@ -25,8 +25,10 @@ class LineCompleter(Completer):
         """What could stand at the cursor."""
         if len(document.text) > LONGEST_LIVE:
             return
+        from rpcshell.prompt.reading import suggestions
+
         cursor = document.cursor_position
-        for found in self._context.reading.suggestions(document.text, cursor, **self._slow):
+        for found in suggestions(self._context, document.text, cursor, **self._slow):
             # What is right of the cursor stays, so the part of it that is there already is not put in again.
             rest = document.text[cursor : found.end]
             text = found.text.removesuffix(rest) if rest else found.text

@@ -1,8 +1,8 @@
-"""What the parts of the prompt share: how the line being typed is read, and all that it can refer to."""
+"""What the parts of the prompt share: all that the line being typed can refer to. How it is read is `reading`'s."""
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rpcshell.line.masking import Known
     from rpcshell.line.reply_values import ReplyValues
     from rpcshell.line.suggest import PathChoice, ValueQuestion
-    from rpcshell.prompt.reading import LineReading
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
     from rpcshell.view.settings import Settings
@@ -33,7 +32,7 @@ def _parse(text: str) -> Line:
     return parse(text)
 
 
-class LineContext(msgspec.Struct, eq=False, dict=True):
+class LineContext(msgspec.Struct, eq=False):
     """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
     session: Session
@@ -51,26 +50,14 @@ class LineContext(msgspec.Struct, eq=False, dict=True):
         """How the prompt looks, and what its keys do."""
         return self.session.settings
 
-    @cached_property
-    def reading(self) -> LineReading:
-        """What there is to know of a line with the language, which the first key loads."""
-        from rpcshell.prompt.reading import LineReading
-
-        return LineReading(
-            session=self.session,
-            load_commands=self.load_commands,
-            workers=self.workers,
-            variables=self.variables,
-            aliases=self.aliases,
-            reply_values=self.reply_values,
-            read=self.read,
-            helpless=lambda: self.helpless,
-        )
-
     @property
     def catalog(self) -> Catalog:
         """What the target is known to offer at this moment."""
-        return self.reading.catalog if self.helpless else self.session.catalog
+        if not self.helpless:
+            return self.session.catalog
+        from rpcshell.line.catalog import EMPTY_CATALOG
+
+        return EMPTY_CATALOG
 
     @property
     def commands(self) -> CommandRegistry:
@@ -79,15 +66,21 @@ class LineContext(msgspec.Struct, eq=False, dict=True):
 
     def known(self) -> Known:
         """What tells the secrets in a line."""
-        return self.reading.known()
+        from rpcshell.line.masking import Known
+
+        return Known(self.catalog.param_names, self.aliases)
 
     def paths(self, typed: str) -> Iterable[PathChoice]:
         """What a path may become; this waits for the disk."""
-        return self.reading.paths(typed)
+        from rpcshell.line.suggest import list_paths
+
+        return list_paths(typed)
 
     def prefixes(self, typed: str) -> list[str]:
         """What may stand before an address: for dialects of other packages all that is installed is looked through."""
-        return self.reading.prefixes(typed)
+        from rpcshell.client.dialects.registry import prefixes
+
+        return prefixes(typed, self.session.book.dialects)
 
     def ask_server(self, question: ValueQuestion) -> Sequence[str]:
         """What the target says that a parameter may be; this waits for it."""

@@ -57,7 +57,7 @@ def key_bindings(context: LineContext, tabstops: Tabstops, template: Callable[[s
             buffer.complete_state = None
         elif tabstops.go_to_empty():
             return
-        elif places := context.reading.masked_places(buffer.text):
+        elif places := _missing_secrets(context, buffer.text):
             tabstops.ask(places)
         elif read(buffer.text).complete:
             buffer.validate_and_handle()
@@ -177,3 +177,9 @@ def prompt_escape(application: Application[Any]) -> None:
 
     application.ttimeoutlen = _ESCAPE
     application.key_processor.before_key_press += before_key
+
+
+def _missing_secrets(context: LineContext, text: str) -> list[int]:
+    from rpcshell.prompt.reading import missing_secrets
+
+    return missing_secrets(context, text)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rpcshell.line.hint import Hint, hint, problems
 from rpcshell.line.language import Problem, statements
 from rpcshell.prompt.context import LONGEST_LIVE, LineContext
+from rpcshell.prompt.reading import expanded, surroundings
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import Fragment
 
@@ -37,8 +38,8 @@ def remark(context: LineContext, text: str, cursor: int) -> Remark:
         if wrong:
             return _wrong(text, wrong[0].message, wrong)
         return Remark([("", f"{len(parts)} lines; Enter runs one after the other")], ())
-    line, moved = context.reading.expanded(text)
-    around = context.reading.surroundings()
+    line, moved = expanded(context, text)
+    around = surroundings(context)
     found = hint(line, cursor + moved, around)
     if not found.problem:
         return Remark(_signature(found), ())
@@ -48,12 +49,12 @@ def remark(context: LineContext, text: str, cursor: int) -> Remark:
 
 def _wrong_in_several(context: LineContext, text: str, parts: Sequence[str], cursor: int) -> Iterator[Problem]:
     """What is wrong in lines that are run one after the other."""
-    around = context.reading.surroundings()
+    around = surroundings(context)
     end = 0
     for part in parts:
         start = text.index(part, end)
         end = start + len(part)
-        line, moved = context.reading.expanded(part)
+        line, moved = expanded(context, part)
         here = cursor - start + moved if start <= cursor <= end else None
         for found in problems(line, here, around):
             yield _moved(found, start - moved)

@@ -15,6 +15,7 @@ from rpcshell.line.schema import Resolver, alternatives, fixed_values
 from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.line.suggest import Spot, find_spot, inner_call
 from rpcshell.prompt.context import LineContext
+from rpcshell.prompt.reading import expanded
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import Fragment
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
@@ -38,7 +39,7 @@ _LONGEST_DEFAULT: Final = 60
 
 def line_synopsis(context: LineContext, text: str, cursor: int, first: str, rows: int, columns: int) -> list[Row]:
     """A few rows about what is being typed, or about what Tab would put in `first`; safe for a terminal."""
-    line, moved = context.reading.expanded(text)
+    line, moved = expanded(context, text)
     cursor += moved
     methods = context.catalog.methods
     match line.body:

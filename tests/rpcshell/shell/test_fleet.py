@@ -14,6 +14,7 @@ from rpcshell.client.fleet.instances import FleetEvent, InstanceState, Kind
 from rpcshell.client.target import TcpTarget
 from rpcshell.commands import load_commands
 from rpcshell.prompt.context import LineContext
+from rpcshell.prompt.reading import surroundings
 from rpcshell.shell.address_book import short_name
 from rpcshell.shell.fleet import Digests
 from rpcshell.shell.session import Session
@@ -140,7 +141,7 @@ def test_an_instance_that_says_nothing_does_not_make_the_fleet_plain() -> None:
 def test_instances_can_be_chosen_where_a_target_is_typed(session: Session) -> None:
     with fleet(offering("ping"), offering("ping")) as servers:
         session.connect(address(*servers), plain=True)
-        offered = LineContext(session, load_commands).reading.surroundings().targets()
+        offered = surroundings(LineContext(session, load_commands)).targets()
         assert {str(server.target) for server in servers} <= set(offered)
 
 
