@@ -87,6 +87,14 @@ def program_at(host: str, port: int) -> str:
         return ""
 
 
+def greets(program: str) -> bool:
+    """Whether a program greets whoever connects, so that nothing should be said before.
+
+    QEMU does, but for its agent, and debugpy, which takes nobody any more after that.
+    """
+    return program.startswith(("qemu-", ADAPTER)) and not program.startswith("qemu-ga ")
+
+
 def process_with(inodes: set[str]) -> int | None:
     """The process with the lowest id that has one of these sockets open, as far as this user may know.
 
@@ -190,10 +198,3 @@ def _written(address: tuple[Any, ...]) -> list[str]:
 def _words(packed: bytes) -> str:
     words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     return "".join(f"{int.from_bytes(word, byteorder):08X}" for word in words)
-
-
-def greets(program: str) -> bool:
-    """Whether who listens at a socket greets, so that nothing should be said to it before: QEMU, but for its agent,
-    and debugpy, which takes nobody any more after that.
-    """
-    return program.startswith(("qemu-", ADAPTER)) and not program.startswith("qemu-ga ")

@@ -41,7 +41,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 _INTRODUCTION: Final = 0.3
 """Seconds that a server has to say what it is, before the prompt comes without that."""
 
-_PATIENCE: Final = 2.0
+_LISTING_TIMEOUT: Final = 2.0
 """Seconds that a server has to say what it is, before those are listed that have."""
 
 
@@ -149,7 +149,7 @@ def servers(shell: Shell) -> None:
     at again. The latency is what half of this session's calls took there at most. Where instances offer different
     things, those that offer the same have the same letter.
     """
-    fleet, told = shell.session.fleet, list(ask_local_servers(_PATIENCE))
+    fleet, told = shell.session.fleet, list(ask_local_servers(_LISTING_TIMEOUT))
     found = sorted_servers(told)
     silent = sorted({one.pid for one in told if isinstance(one, SilentServer)})
     if fleet is not None:
@@ -190,7 +190,7 @@ def _tell_of_mute(shell: Shell, silent: Sequence[int]) -> bool:
     for pid in stopped:
         shell.output.note(f"a server {stands_still(pid)}; {go_on(pid)}")
     for pid in silent:
-        shell.output.note(f"a server says nothing within {_PATIENCE:g} s: its process is {pid}")
+        shell.output.note(f"a server says nothing within {_LISTING_TIMEOUT:g} s: its process is {pid}")
     return bool(stopped or silent)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell
 
-_PATIENCE: Final = 2.0
+_HANGING_AFTER: Final = 2.0
 """Seconds without an answer after which a server is said to hang."""
 
 _HINT: Final = ":workers shows the same once, :top -n 1 with rates"
@@ -73,7 +73,7 @@ def _draw(shell: Shell, fleet: Fleet | None = None) -> None:
         run = partial(run_fleet_top, lambda: fleet.instances, partial(fleet_title, shell))
     else:
         name = shell.session.name or str(shell.session.target)
-        run = partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name)
+        run = partial(run_top, partial(shell.supervisor.control, timeout=_HANGING_AFTER), name)
     if (lent := shell.output.lend()) is not None:
         with lent as terminal:
             run(style=terminal.style, depth=terminal.depth, output=terminal.output)

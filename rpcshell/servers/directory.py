@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_PATIENCE: Final = 5.0
+_STATUS_TIMEOUT: Final = 5.0
 """Seconds a server has to say what it is, on a machine that has much to do."""
 
 _FOR_OTHERS: Final = 0o077
@@ -105,7 +105,7 @@ def sorted_servers(told: Iterable[LocalServer | SilentServer]) -> list[LocalServ
     return [found[pid] for pid in sorted(found)]
 
 
-def ask_local_servers(patience: float = _PATIENCE) -> Iterator[LocalServer | SilentServer]:
+def ask_local_servers(timeout: float = _STATUS_TIMEOUT) -> Iterator[LocalServer | SilentServer]:
     """The servers of this user, as each tells what it is, or has not for so many seconds; all are asked at once."""
     told: SimpleQueue[LocalServer | SilentServer | None] = SimpleQueue()
     asked = 0
@@ -113,7 +113,7 @@ def ask_local_servers(patience: float = _PATIENCE) -> Iterator[LocalServer | Sil
         for path in map(str, folder.glob("*.sock")):
             listener = listener_at(path)
             if listener is None or not is_stopped(listener):
-                ask = partial(_ask, path, listener, patience, told)
+                ask = partial(_ask, path, listener, timeout, told)
                 if thread_for(ask, "servers") is None:
                     ask()
                 asked += 1
@@ -122,12 +122,10 @@ def ask_local_servers(patience: float = _PATIENCE) -> Iterator[LocalServer | Sil
             yield found
 
 
-def _ask(
-    path: str, listener: int | None, patience: float, told: SimpleQueue[LocalServer | SilentServer | None]
-) -> None:
+def _ask(path: str, listener: int | None, timeout: float, told: SimpleQueue[LocalServer | SilentServer | None]) -> None:
     found: LocalServer | SilentServer | None = None
     try:
-        with Control(path, timeout=patience) as control:
+        with Control(path, timeout=timeout) as control:
             found = LocalServer(path, control.status())
     except ShellError as error:
         # Others were left behind by servers that were killed, or are not this user's: none that could be steered.

@@ -113,7 +113,7 @@ def test_a_server_that_says_nothing_is_named_and_holds_up_nobody_else(
             assert told != silent
             if isinstance(told, LocalServer) and told.status.pid == server.pid:
                 break
-        monkeypatch.setattr("rpcshell.commands.server._PATIENCE", 0.2)
+        monkeypatch.setattr("rpcshell.commands.server._LISTING_TIMEOUT", 0.2)
         shell.execute(":servers")
     assert f"a server says nothing within 0.2 s: its process is {silent.pid}" in output.notes
 
