@@ -263,8 +263,11 @@ class Forker:
             os._exit(code)
 
     def _run(self, main: Callable[[], int], parent: int, in_main_thread: bool) -> NoReturn:
-        status = 1
+        status, witness = 1, -1
         try:
+            with contextlib.suppress(OSError):
+                # Nothing but an app that closes what is not its own closes this.
+                witness = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             if in_main_thread:
                 self._control(_PR_SET_PDEATHSIG, signal.SIGKILL, "PR_SET_PDEATHSIG")
             # The parent may have died before that could count.
@@ -272,11 +275,13 @@ class Forker:
                 status = main()
         except BaseException as error:
             # The parent's code is further up this stack: nothing may be raised into it.
-            if isinstance(error, OSError) and error.errno == errno.EBADF:
+            closed = isinstance(error, OSError) and error.errno == errno.EBADF
+            if closed and witness >= 0 and not _is_open(witness):
                 logger.critical("this process ends: the app has closed a descriptor that is not its own")
                 logger.debug("what met it", exc_info=True)
             else:
-                logger.critical("this process ends by an exception that nothing has caught", exc_info=True)
+                perhaps = "; perhaps the app has closed a descriptor that is not its own" if closed else ""
+                logger.critical("this process ends by an exception that nothing has caught%s", perhaps, exc_info=True)
         finally:
             try:
                 _flush_output()
@@ -299,6 +304,14 @@ def await_child(pid: int) -> int:
     except ChildProcessError:
         return 0
     return os.waitstatus_to_exitcode(status)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _flush_output() -> None:
@@ -363,7 +376,10 @@ def is_stopped(pid: int) -> bool:
 
 
 def allow_descriptors(more: int) -> int:
-    """Raise this process's limit of open files (getrlimit(2)) for that many more, and say how many there may be."""
+    """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more.
+
+    Returns how many more there may be.
+    """
     try:
         used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
     except OSError:

@@ -99,6 +99,28 @@ def test_a_server_ends_whose_unix_socket_an_app_shuts_down(tmp_path: Path) -> No
         assert not path.exists()
 
 
+CLOSES_WHAT_IT_WAITS_ON = f"""{PROBE_APP}
+import contextlib
+
+@service.method
+def close() -> None:
+    for descriptor in range(3, 256):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{{descriptor}}") == "anon_inode:[eventpoll]":
+                os.close(descriptor)
+"""
+
+
+def test_a_process_that_finds_a_descriptor_closed_may_be_at_fault_itself_and_the_log_says_where(tmp_path: Path) -> None:
+    with running("-w", "2", app=CLOSES_WHAT_IT_WAITS_ON, folder=tmp_path) as server:
+        with server.connect() as client:
+            assert client.call("close").fault is None
+        server.wait_for_log("perhaps the app has closed a descriptor that is not its own")
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+        assert "Traceback" in server.log()
+
+
 @pytest.mark.parametrize("model", ["sync", pytest.param("fork", marks=pytest.mark.thorough)])
 def test_a_process_whose_descriptors_the_app_closes_ends_and_the_log_says_why(model: str, tmp_path: Path) -> None:
     app = f"{PROBE_APP}\n@service.method\ndef close() -> None:\n    os.closerange(3, 256)\n"
