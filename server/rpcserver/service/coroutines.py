@@ -9,6 +9,8 @@ some tens of microseconds, paid by coroutine handlers only. Models built on an e
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,3 +62,9 @@ class CoroutineRunner:
         """
         if self._thread is not None:
             self._thread.close(timeout)
+
+
+def import_ahead() -> None:
+    """Import what coroutines run on, where the app has asyncio already, for processes that are forked to share it."""
+    if "asyncio" in sys.modules:
+        importlib.import_module("rpcserver.service.loop_thread")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from rpcserver.service.coroutines import import_ahead
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
@@ -92,7 +93,8 @@ class ForkWorker(Worker):
         self._looks = 0
 
     def prepare(self) -> None:
-        """Import what conversations need, which each child would do anew."""
+        """Import what conversations and handlers need, which each child would do anew."""
+        import_ahead()
         if self.terms.tls is not None:
             import_module("rpcserver.workers.tls_session")
         if self.settings.proxy_protocol is not None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.service.coroutines import import_ahead
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import keep_enabled
@@ -120,6 +121,7 @@ class Stem:
         write_stacks(self._logs)
         for hazard in fork_hazards(descriptors, self._fork_in_vain):
             logger.warning("%s", hazard)
+        import_ahead()
         self._at_exit.note_files()
         gc.collect()
         # What workers collect shall not look at what they share: that would write to its pages.

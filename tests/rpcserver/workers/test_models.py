@@ -80,11 +80,21 @@ WITH_AN_EVENT_LOOP = ["rpcserver.service.loop_thread", "rpcserver.service.on_loo
 """What models that block import beside asyncio, with the first coroutine."""
 
 
-def test_what_a_worker_needs_was_imported_before_its_fork_and_is_shared(server: Server, model: str) -> None:
+def test_a_worker_imports_nothing_after_its_fork_but_what_coroutines_run_on(server: Server, model: str) -> None:
     with server.connect() as client:
         for method in ("echo", "later", "whoami", "blob", "no such method"):
             client.call(method, [1])
         assert client.call("imported_late").result == ([] if model == "async" else WITH_AN_EVENT_LOOP)
+
+
+@pytest.mark.parametrize("options", [("-m", "sync", "--preload"), ("-m", "fork")], ids=["stem", "fork"])
+def test_what_coroutines_run_on_is_shared_where_processes_are_forked_after_the_import_of_the_app(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    app = f"{MODELS_APP}\n@service.on_worker_start\ndef note() -> None:\n    before.update(sys.modules)\n"
+    with running(*options, "-w", "1", app=app, folder=tmp_path) as server, server.connect() as client:
+        assert client.call("later", [1]).result == 1
+        assert client.call("imported_late").result == []
 
 
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
