@@ -29,7 +29,7 @@ from rpcserver.system.scoreboard import (
 from tests.models import some
 from tests.rpcserver.calling import RUNNER
 from tests.rpcserver.steering import Gate, steering
-from tests.servers import running
+from tests.servers import running, until
 
 INFO = WorkerInfo(worker=1, pid=1, generation=0, model="sync")
 
@@ -88,6 +88,7 @@ def test_a_call_that_begins_while_it_is_read_is_not_taken_for_an_older_one() -> 
 
     child = Forker().fork(worker)
     try:
+        until(lambda: board.read(index).requests)
         answered = 0
         for _ in range(5000):
             reading = board.read(index)
