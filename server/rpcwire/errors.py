@@ -75,7 +75,7 @@ class FrameError(RemoteError):
 
 
 class FrameTooLarge(FrameError):
-    """A length prefix over the limit, both in bytes; nothing was allocated for it."""
+    """A length prefix over the limit; nothing was allocated for it. `length` and `limit` are in bytes."""
 
     code: ClassVar[ErrorCode] = ErrorCode.FRAME_TOO_LARGE
 
@@ -126,7 +126,7 @@ class UnexpectedReply(FrameError):
 
 
 class MessageError(RemoteError):
-    """A good frame with bad content; the next frame is not affected. The reason says what would be right."""
+    """A good frame with bad content; the next frame is not affected."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

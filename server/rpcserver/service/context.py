@@ -53,7 +53,7 @@ class Peer:
 
 
 class MethodLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose records carry the method's name, its `extra`, as `record.method`."""
+    """A logger whose records carry the method's name as `record.method`."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Add the method's name to what the caller put in `extra`."""

@@ -112,7 +112,9 @@ def _call_each(ends: Sequence[Callable[[], object]]) -> None:
 def _await_threads(ending: Sequence[threading.Thread], leave_by: Callable[[], float]) -> None:
     """Wait for threads that are no daemons, as `threading` does before the exit functions, while there is time.
 
-    Those of `ending` wait for others, which may be daemons, and so are waited for themselves.
+    Args:
+        ending: wait for others, which may be daemons, and so are waited for themselves.
+        leave_by: until when there is time, in monotonic seconds.
     """
     while (threads := [*_plain_threads(), *filter(threading.Thread.is_alive, ending)]) and (
         left := leave_by() - monotonic()

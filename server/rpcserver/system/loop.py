@@ -47,7 +47,7 @@ class Reactor:
             self._epoll.unregister(descriptor)
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until something is readable or so many seconds are over, if any, and call back for all that is."""
+        """Wait until something is readable or the timeout is over, in seconds, and call back for all that is."""
         ready = {descriptor for descriptor, _ in self._epoll.poll(timeout)}
         for descriptor in sorted(ready, key=lambda descriptor: descriptor != self._first):
             callback = self._callbacks.get(descriptor)

@@ -33,13 +33,12 @@ class ProxyHeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """A whole header, and how many bytes it has; what follows is the client's.
+    """A whole header."""
 
-    The client's address is None where the proxy speaks for itself (`LOCAL`), or tells none that is TCP's (`UNKNOWN`).
-    """
-
-    size: int
+    size: int  # its length in bytes; what follows is the client's
     source: str | None
+    """The client's address, as addresses are written; None where the proxy speaks for itself (`LOCAL`), or tells none
+    that is TCP's (`UNKNOWN`)."""
 
 
 def may_begin_header(data: bytes | bytearray) -> bool:

@@ -89,14 +89,14 @@ class SlotState(enum.IntEnum):
 class SlotReading(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What a slot says."""
 
-    number: int  # from 1
+    number: int  # the worker's, from 1
     pid: int
     generation: int
     state: SlotState
     born: int
     tick: int  # when its accept loop last went round; 0 before it did
     running: int  # how many requests are in its handlers' hands
-    request_began: int  # that it runs, the latest one where it runs several; 0 if none runs
+    request_began: int  # when the request that it runs began, the latest where it runs several; 0 if none runs
     method: str  # of that request, cut after 64 bytes; empty if none runs
     active: int  # when it last opened or closed a connection or ended a request
     connections: int

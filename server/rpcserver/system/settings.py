@@ -52,7 +52,7 @@ class SettingsError(ServerError):
         super().__init__(reason)
         self.reason = reason  # what is wrong and what would be right
         self.source = source  # the file, where one is to blame
-        self.line = line  # in it, from 1
+        self.line = line  # the line in the file, from 1
 
     def __str__(self) -> str:
         if self.source is None:

@@ -16,7 +16,7 @@ _STATUSES: Final = 256
 
 
 class StrayGuard:
-    """Keeps a process that an app's code has forked, and is `strayed`, from going on as the one it was forked from.
+    """Keeps a process that an app's code has forked from going on as the one that it was forked from.
 
     Both would count on the scoreboard, wait in one epoll(7) and be the same worker to their arbiter.
     """
@@ -24,7 +24,7 @@ class StrayGuard:
     __slots__ = ("strayed",)
 
     def __init__(self) -> None:
-        self.strayed = False
+        self.strayed = False  # whether this is such a process; whoever sees to forks sets it
 
     def check(self, error: BaseException | None = None) -> None:
         """Return, but not in such a process; `error` is what an app's code has raised there."""

@@ -116,20 +116,25 @@ def _address(listening: socket.socket) -> str:
 class Notifier:
     """Tells a service manager what the server does; without one, it tells nobody.
 
-    The manager's datagram socket is at a path or `@` and an abstract name, and it kills a server that has given no sign
-    of life for `watchdog` seconds. When the next sign is due, `deadline` says, in monotonic seconds.
+    Args:
+        address: the manager's datagram socket, a path or `@` and an abstract name; None where there is none.
+        watchdog: after how many seconds without a sign of life the manager kills the server; None for never.
     """
 
     def __init__(self, address: str | None = None, watchdog: float | None = None) -> None:
         self._address = address
         self._interval = None if address is None or watchdog is None else watchdog / 2
+        # When the next sign of life is due, in monotonic seconds; None where none is expected.
         self.deadline = None if self._interval is None else time.monotonic()
         self._leaving = False
         self._heard = True
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Notifier:
-        """Make a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, which no program of handlers' gets."""
+        """Make a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and remove them.
+
+        So no program that handlers start speaks in the server's name.
+        """
         address = environment.pop("NOTIFY_SOCKET", None)
         microseconds = environment.pop("WATCHDOG_USEC", "")
         watched = environment.pop("WATCHDOG_PID", str(os.getpid()))

@@ -84,7 +84,10 @@ class Acceptor:
         return not self._listeners
 
     def accept(self, timeout: float = TICK) -> socket.socket | None:
-        """Wait for one connection and accept it; None after a wake-up, another worker's luck or the timeout."""
+        """Wait for one connection and accept it; listeners are watched only during this call.
+
+        None after a wake-up, another worker's luck or the timeout, in seconds.
+        """
         shortage = self._short_until - time.monotonic()
         if shortage > 0:
             self.wait(min(timeout, shortage))

@@ -59,7 +59,7 @@ class AsyncWorker(Worker):
     model = "async"
 
     begin: Begin  # like the dispatcher's, and sees to `max_requests`
-    threads: HandlerThreads
+    threads: HandlerThreads  # where plain handlers run
 
     _loop: asyncio.AbstractEventLoop
     _timer: asyncio.TimerHandle

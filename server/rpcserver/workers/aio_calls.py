@@ -44,7 +44,7 @@ class AsyncCall:
         self.task: asyncio.Task[bytes] | None = None
         self.deadline = 0.0  # when it has taken too long, in monotonic seconds
         self.timed_out = False
-        self.stopped = False  # by a quick stop
+        self.stopped = False  # whether a quick stop has cancelled it
         self.lost_thread = False  # whether it has timed out, and goes on in a thread, which cannot be stopped
 
     def run(

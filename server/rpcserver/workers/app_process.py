@@ -68,7 +68,11 @@ class Preloaded:
 
 
 def load_alone(settings: ServerSettings, guard: StrayGuard) -> Service:
-    """Load an app and run its preload hooks; a process that these fork and that comes back from there ends."""
+    """Load an app and run its preload hooks; a process that these fork and that comes back from there ends.
+
+    Raises:
+        LoadError: the app cannot be found, has failed, or leaves no descriptors for connections.
+    """
     with keeping_descriptors(settings), guard.holding():
         service = load_service(settings.app)
         run_preload_hooks(service)

@@ -106,7 +106,8 @@ class Worker(abc.ABC):
 
     model: ClassVar[str]
 
-    _current: BlockingConnection | None = None  # that this process serves, in models in which it serves one at a time
+    # The connection that this process serves, in models in which it serves one at a time.
+    _current: BlockingConnection | None = None
 
     answer: Answer  # like the dispatcher's, and sees to `max_requests`; for models that block
     signals: OwnSignals
@@ -120,7 +121,7 @@ class Worker(abc.ABC):
         self.board = self.calls = setup.board
         self.budget = FrameBudget(setup.settings, setup.board)
         self.terms = Terms.of(setup.settings, self.budget, setup.tls, setup.listeners)
-        self.draining = False
+        self.draining = False  # whether the worker was asked to answer what has arrived, and to leave
         self._preloaded = setup.preloaded
         self._listeners = setup.listeners
         self._logs = setup.logs

@@ -50,8 +50,8 @@ class PoolThread:
         # The request that it runs and whose that is, by its start; see `take_overdue`.
         self.running: dict[float, tuple[ParkedConnection, bytes | bytearray]] = {}
         self.turns = 0  # how many connections it has taken
-        self.waits = True  # for clients, or until it shall do so
-        self.called = threading.Lock()  # released when it shall
+        self.waits = True  # whether it waits for clients, or until it shall do so
+        self.called = threading.Lock()  # released when it shall wait for clients
         self.called.acquire()
 
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 _LEAST_AGE: Final = 0.8
 
 NEVER: Final = float("inf")  # the deadline of what may take as long as it likes
-READ_SIZE: Final = 64 * 1024  # how much one read takes
+READ_SIZE: Final = 64 * 1024  # how many bytes one read takes
 
 WRITE_SIZE: Final = 256 * 1024
-"""How much of a batch's replies is held before it is written, and how much is encrypted at a time."""
+"""How many bytes of a batch's replies are held before they are written, and how many are encrypted at a time."""
 
 PROGRESS: Final = 64 * 1024  # a client that takes so many bytes of a reply has the whole write timeout again
 
@@ -25,7 +25,7 @@ Closing over unread data resets a connection, and a reset may destroy replies th
 (RFC 1122, 4.2.2.13).
 """
 
-LINGER_BYTES: Final = 64 * 1024  # how much of that is thrown away at most
+LINGER_BYTES: Final = 64 * 1024  # how much of what comes then is thrown away at most
 
 
 def grace_allowed(settings: ServerSettings) -> float:
