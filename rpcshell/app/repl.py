@@ -92,7 +92,7 @@ def run_repl(
 def _put_together(
     session: Session, config: Config, make_prompt: Callable[..., Prompt]
 ) -> tuple[Callable[[], Shell], Prompt]:
-    """Make a prompt that hears what the session tells, and what makes the shell that reads its lines from it."""
+    """Make a prompt that hears what the session tells, and a function that makes the shell whose lines it reads."""
     variables, reply_values, aliases = Variables(), ReplyValues(), dict(config.aliases)
 
     def remember(_shell: Shell, call: Call) -> None:

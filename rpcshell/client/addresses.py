@@ -43,7 +43,7 @@ def host_and_port(address: str, text: str) -> tuple[str, int]:
     """The host, which is this one where there is none, and the port of an address.
 
     Raises:
-        UsageError: It is none; the error names the whole `text` of the target.
+        UsageError: It is none.
     """
     refuse_user(address)
     if address.startswith("["):

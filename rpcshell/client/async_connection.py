@@ -324,7 +324,7 @@ class LoopLocks:
         self.connecting = asyncio.Lock()
 
     async def take_turn(self, deadline: float | None) -> None:
-        """Wait for the turn of a call; TimeoutError where it has not come by then, on the loop's clock."""
+        """Wait for the turn of a call; raises `TimeoutError` at the `deadline`, on the loop's clock."""
         async with asyncio.timeout_at(deadline):
             await self.semaphore.acquire()
 

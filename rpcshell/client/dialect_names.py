@@ -95,6 +95,6 @@ def stands_for_dialect(name: str, rest: str, dialects: Container[str] = ()) -> b
 
 
 def unknown_dialect(name: str, dialects: Iterable[str] = ()) -> UsageError:
-    """What to tell of a dialect that there is not."""
+    """The error for a name that no dialect has."""
     known = ", ".join(sorted({*OWN, *dialects, *in_other_packages()}))
     return UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")

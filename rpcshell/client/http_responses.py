@@ -35,7 +35,7 @@ _HINTS: Final = {
 
 
 class NoMessage(ProtocolError):
-    """A response, of this status, is no message."""
+    """A response is no message; `status` is that of the response."""
 
     def __init__(self, message: str, status: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -66,9 +66,10 @@ def action_bindings(
     run: Callable[[str, KeyPressEvent], None],
     complain: Callable[[str, UsageError], None],
 ) -> tuple[KeyBindings, dict[str, str]]:
-    """Keys bound, over `DEFAULT_KEYS`, to actions and lines; and to be shown, each action's key that is a single one.
+    """Bind keys to actions and lines; they come over `DEFAULT_KEYS`.
 
-    `complain` is told of each that cannot be bound.
+    Beside the bindings is returned, to be shown, the key of each action that has a single one. `complain` is told of
+    each key that cannot be bound.
     """
     bindings = KeyBindings()
     wanted: dict[tuple[str, ...], str] = {}

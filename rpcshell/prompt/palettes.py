@@ -1,4 +1,4 @@
-"""The colours of the shell's own themes, by what has them; what of a line that is, is `theme`'s to say."""
+"""The colours of the shell's own themes, by what has them. Which parts of the screen these are is `theme`'s to say."""
 
 from typing import Final
 

@@ -44,7 +44,8 @@ class CallTrace:
         received: The bytes that came back, as they were read, up to about KEPT.
         ends: The addresses of the connection, where they were looked at: of a call that hung, or failed.
         served_by: Who answered the last call on the connection, where that is known.
-        instance: Where the last attempt went, over a fleet; it `went` there then.
+        instance: Where the last attempt went, over a fleet.
+        went: When that attempt began.
         told: Whether a person is told by somebody else what it waits for.
     """
 

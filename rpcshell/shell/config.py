@@ -29,7 +29,10 @@ class ConfigProblem(UsageError):
 
 
 class UnclearArguments(UsageError):
-    """A command line makes no sense, and may be about what problems had left out of the configuration."""
+    """A command line makes no sense, and something that it may be about was left out of the configuration.
+
+    The problems say what, and why.
+    """
 
     def __init__(self, error: UsageError, problems: tuple[ConfigProblem, ...]) -> None:
         super().__init__(error.message, hint=error.hint)

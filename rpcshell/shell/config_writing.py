@@ -29,7 +29,8 @@ _HEADER: Final = re.compile(rf"\s*\[\s*{_TABLE}\s*\]\s*(?:#.*)?")
 def save_settings(path: Path, settings: Iterable[Setting]) -> list[str]:
     """Write settings into the file of the configuration, which is made if it is not there, with its folder.
 
-    A setting that has its default is written only where the file names it. Returns the names of those that were.
+    A setting that has its default is written only where the file names it. Returned are the names of those
+    that were written.
 
     Raises:
         UsageError: The file cannot be read or written, or has these settings in a way that only its owner can change.

@@ -22,7 +22,7 @@ _LOOK: Final = 2.0
 class Fleet:
     """The instances that a client's calls go to, and what becomes of them.
 
-    Any thread may call `offers_changed`, when what the instances offer may be something else.
+    `offers_changed` is called, from any thread, when what the instances offer may be something else.
     """
 
     def __init__(self, client: Client, offers_changed: Callable[[], None]) -> None:

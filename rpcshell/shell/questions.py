@@ -49,7 +49,10 @@ class Question:
 
 
 class Questions:
-    """The forms that wait, the oldest first; for several threads. The one that reads calls `came` for another one."""
+    """The forms that wait, the oldest first; for several threads.
+
+    `came` is called, in the thread that reads, when there is another one; `note` shows a line.
+    """
 
     def __init__(self, came: Callable[[Hearing], object], note: Callable[[str], object]) -> None:
         self._came = came

@@ -43,7 +43,8 @@ class Supervisor:
 
         Raises:
             NotConnected: There is no target.
-            UsageError: The server is not this user's on this machine, or no instance of a fleet was named.
+            UsageError: The server is not this user's on this machine, stands still, or has no control socket; or it is
+                a fleet, and no instance was named.
         """
         target = instance or self._session.target
         if target is None:
@@ -98,7 +99,11 @@ class Supervisor:
     def require_consent(self, what: str, *, given: bool, ask: Callable[[str], None] | None) -> None:
         """Go on only where the server was spawned by this shell, consent was given with `--yes`, or somebody says yes.
 
-        As `require_yes` has it; `path` may raise its errors before.
+        What is about to be done to it is said in words that follow "this would"; `ask` shows the question.
+
+        Raises:
+            NotConnected, UsageError: As of `path`; a UsageError also where nobody can be asked.
+            Cancelled: The answer was no.
         """
         path = self.path()
         spawned = self._session.server
@@ -182,7 +187,9 @@ def _standing(target: Target, arbiter: int) -> UsageError:
 
 
 def require_yes(why: str, what: str, *, ask: Callable[[str], None] | None) -> None:
-    """Go on only where somebody says yes to what surprises; that follows "this would", and `ask` shows the question.
+    """Go on only where somebody says yes to what surprises.
+
+    What is about to be done is said in words that follow "this would"; `ask` shows the question.
 
     Raises:
         UsageError: Nobody can be asked.

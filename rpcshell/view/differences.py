@@ -91,7 +91,10 @@ def _step(key: str) -> str:
 
 
 def mark_changes(before: Sequence[Fragment], after: Sequence[Fragment]) -> list[Fragment]:
-    """The later drawing, with what is new or different marked, where there is an earlier one; brackets never are."""
+    """The later drawing, with what is new or different marked; brackets and blanks never are.
+
+    Where there is no earlier one, nothing is marked.
+    """
     if not before:
         return list(after)
     if len(before) + len(after) > _MOST_MATCHED:

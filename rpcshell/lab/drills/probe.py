@@ -39,7 +39,7 @@ class ProbedCall(msgspec.Struct, frozen=True):
 
 
 class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the callers have seen: how many calls came to an end, and to which `fate`, and seconds."""
+    """What the callers have seen: how many calls ended with each `EndedCall.fate`, and how many seconds calls took."""
 
     method: str
     calls: int

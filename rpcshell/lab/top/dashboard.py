@@ -12,7 +12,7 @@ _NEWS_A_MESSAGE_STAYS: Final = 10
 
 
 class Dashboard(Board[WorkerLine]):
-    """The state of the screen; keys steer by the feed. The details of a worker are its log."""
+    """The state of the screen; what keys order, the feed does. The details of a worker are its log."""
 
     def __init__(self, feed: Feed, name: str) -> None:
         super().__init__(SORTS, RowOrder.by)

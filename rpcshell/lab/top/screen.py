@@ -68,7 +68,10 @@ def run_fleet_top(
     title: Callable[[Sequence[InstanceLine]], str],
     **surface: Unpack[Surface],
 ) -> None:
-    """Show the instances of a fleet, those there are by now, until it is left; `title` is said of all in a line."""
+    """Show the instances of a fleet until it is left.
+
+    `instances` tells which there are by now, and `title` what is said of all of them, in a line.
+    """
     watch = FleetWatch(instances)
     board = FleetBoard()
 
