@@ -46,7 +46,7 @@ _SHORT_COLLECTIONS: Final = (2_000, 20, 50)
 """Thresholds of the garbage collector with which one takes about half a millisecond."""
 
 
-class Terminated(BaseException):
+class _Terminated(BaseException):
     """The shell was told to end; not an error, so nothing that handles errors should catch it."""
 
     def __init__(self, number: int) -> None:
@@ -75,7 +75,7 @@ def run_repl(
             finally:
                 shell().close()
             _close(session, screen)
-    except Terminated as end:
+    except _Terminated as end:
         session.close(at_once=True)
         return 128 + end.number
     except Unexpected:
@@ -280,10 +280,10 @@ def _close(session: Session, screen: Screen) -> None:
 
 @contextmanager
 def _endings_raised(prompt: Prompt) -> Iterator[None]:
-    """Make `Terminated` of the signals that end a process, so that the terminal and the server are left in order."""
+    """Make `_Terminated` of the signals that end a process, so that the terminal and the server are left in order."""
 
     def end(number: int, _frame: object) -> None:
-        error = Terminated(number)
+        error = _Terminated(number)
         if not prompt.interrupt(error):
             raise error
 

@@ -47,7 +47,7 @@ def run_script(session: Session, output: ScriptOutput, options: Options) -> int:
             return 0
         if not options.lines and options.file is None and is_terminal(sys.stdin):
             output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
-        return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
+        return _run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
     except OutputClosed:
         return _BROKEN_PIPE
     finally:
@@ -78,7 +78,7 @@ def _statements(options: Options) -> Iterator[Statement]:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
-def run_statements(
+def _run_statements(
     shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool, debug: bool = False
 ) -> int:
     """Run statements one after the other and return the exit code: that of the first error, or 0.

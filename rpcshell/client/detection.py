@@ -21,7 +21,7 @@ from rpcshell.client.dialects.steps import OTHER_FORM
 PATIENCE: Final = 0.15
 """Seconds that a guess has to itself, beside the time that bytes take there and back."""
 
-GREETING_PATIENCE: Final = 1.0
+_GREETING_PATIENCE: Final = 1.0
 """Seconds that a server has which is known to greet."""
 
 LIMIT: Final = 2.4
@@ -103,7 +103,7 @@ class Detection:
         self._stage = HTTP if over_http else ""
         self._open = [guess for guess in self._guesses if guess.refines == self._stage]
         if greets:
-            self._open, patience = [LISTEN], GREETING_PATIENCE
+            self._open, patience = [LISTEN], _GREETING_PATIENCE
         self._began = began
         self.end = began + limit
         self._patience = patience

@@ -34,7 +34,7 @@ OWN: Final = {
 }
 """Modules and classes of the dialects that are here, by name."""
 
-ENTRY_POINTS: Final = "rpcshell.dialects"
+_ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
 
 
@@ -86,7 +86,7 @@ def in_other_packages() -> dict[str, Any]:
     # Reading what is installed takes longer than a call: only a name that is not ours pays for it.
     from importlib.metadata import entry_points
 
-    return {found.name: found for found in entry_points(group=ENTRY_POINTS)}
+    return {found.name: found for found in entry_points(group=_ENTRY_POINTS)}
 
 
 def stands_for_dialect(name: str, rest: str, dialects: Container[str] = ()) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Trace
     from rpcshell.client.transport import Transport
 
-MOST_UNTAKEN: Final = 1000
+_MOST_UNTAKEN: Final = 1000
 """What may have come of a call and wait for whoever makes it, before nothing more is read."""
 
 _T = TypeVar("_T")
@@ -127,7 +127,7 @@ class ListeningConnection(AnyListeningConnection):
             self._flush()
             while True:
                 came = self._next(inbox, deadline, trace)
-                if self._held_back and inbox.qsize() < MOST_UNTAKEN // 2:
+                if self._held_back and inbox.qsize() < _MOST_UNTAKEN // 2:
                     self._wake()
                 if isinstance(came, Reply):
                     return came
@@ -327,7 +327,7 @@ class ListeningConnection(AnyListeningConnection):
         # Said first, so that who takes something meanwhile wakes whoever reads.
         self._held_back = True
         inbox = self._inbox
-        self._held_back = inbox is not None and inbox.qsize() > MOST_UNTAKEN
+        self._held_back = inbox is not None and inbox.qsize() > _MOST_UNTAKEN
         return not self._held_back
 
     def _hear(self, heard: Heard) -> None:

@@ -29,7 +29,7 @@ class Answered(NamedTuple):
     came: Answer | InstanceAnswer
 
 
-class NotReached(NamedTuple):
+class _NotReached(NamedTuple):
     """Who the call was not sent to, and why not."""
 
     told: dict[str, Any]
@@ -40,7 +40,7 @@ class NotReached(NamedTuple):
 class Comparison:
     """What the workers, or the instances, answered, and where that differs; the noun says which they are."""
 
-    def __init__(self, noun: str, answers: list[Answered], missed: list[NotReached]) -> None:
+    def __init__(self, noun: str, answers: list[Answered], missed: list[_NotReached]) -> None:
         self.noun = noun
         self.answers = answers
         self.missed = missed
@@ -66,7 +66,7 @@ def of_workers(shell: Shell, method: str, params: object) -> tuple[Comparison, b
         Answered({"worker": one.worker, "pid": one.pid}, one.worker, one) for _, one in sorted(fan.answers.items())
     ]
     missed = [
-        NotReached({"worker": one.worker, "pid": one.pid}, f"worker {one.worker} (pid {one.pid})", one.reason)
+        _NotReached({"worker": one.worker, "pid": one.pid}, f"worker {one.worker} (pid {one.pid})", one.reason)
         for _, one in sorted(fan.missed.items())
     ]
     return Comparison("worker", answers, missed), interrupted
@@ -84,7 +84,7 @@ def of_instances(shell: Shell, method: str, params: object) -> tuple[Comparison,
         name = str(one.instance)
         told: dict[str, Any] = {"instance": name}
         if not one.reached:
-            missed.append(NotReached(told, name, getattr(one.error, "reason", str(one.error))))
+            missed.append(_NotReached(told, name, getattr(one.error, "reason", str(one.error))))
             continue
         if one.meta is not None:
             told |= {"worker": one.meta.worker, "pid": one.meta.pid}

@@ -39,7 +39,7 @@ _STEP: Final = re.compile(r"\[\d{1,9}\]|[^.\[\]]+")
 _ABSENT: Final = object()
 
 
-class NotHeard(ShellError):
+class _NotHeard(ShellError):
     """The event that was waited for did not come in time."""
 
     exit_code = 3
@@ -111,10 +111,10 @@ def wait(shell: Shell, *, event: str, conditions: tuple[str, ...], timeout: floa
     except KeyboardInterrupt:
         raise Cancelled("cancelled: nothing was waited for any longer") from None
     if found is None and not unasked.connected:
-        raise NotHeard(f"the connection has ended, and {visible(event)} did not come")
+        raise _NotHeard(f"the connection has ended, and {visible(event)} did not come")
     if found is None:
         which = f"{visible(event)}{' with ' + visible(' '.join(conditions)) if conditions else ''}"
-        raise NotHeard(f"no {which} within {timeout:g} s", hint=":events lists what came")
+        raise _NotHeard(f"no {which} within {timeout:g} s", hint=":events lists what came")
     shell.variables[LAST] = found.data
     shell.output.value(visible(found.name), found.data)
 

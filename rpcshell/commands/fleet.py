@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell
 
-INSTANCE_SPARE: Final = ("gen", "version", "model", "workers", "offers", "under way")
+_INSTANCE_SPARE: Final = ("gen", "version", "model", "workers", "offers", "under way")
 """What a row of an instance can do without on a narrow screen, in this order."""
 
 _MOST_PROBLEMS: Final = 8
@@ -31,16 +31,16 @@ _MOST_PROBLEMS: Final = 8
 def show_instances(shell: Shell, fleet: Fleet) -> None:
     """Show the instances of a fleet, and how they are to this shell."""
     instances = fleet.instances
-    shell.show_table(list(_instance_rows(shell, fleet)), spare=INSTANCE_SPARE)
+    shell.show_table(list(_instance_rows(shell, fleet)), spare=_INSTANCE_SPARE)
     ejected = [instance for instance in instances if instance.problem]
     for instance in ejected[:_MOST_PROBLEMS]:
         shell.output.note(f"{instance.target}: {instance.problem}")
     if len(ejected) > _MOST_PROBLEMS:
         shell.output.note(f"and {len(ejected) - _MOST_PROBLEMS} more that fail")
-    shell.output.note(fleet_line(shell, instances))
+    shell.output.note(_fleet_line(shell, instances))
 
 
-def fleet_line(shell: Shell, instances: Sequence[InstanceState]) -> str:
+def _fleet_line(shell: Shell, instances: Sequence[InstanceState]) -> str:
     """A fleet in one line: how many instances there are, and how many of them get calls."""
     target = shell.session.target
     name = "" if target is None else short_name(shell.session.name, target)
@@ -52,7 +52,7 @@ def fleet_title(shell: Shell, lines: Sequence[InstanceLine]) -> str:
     """What is said of all instances, in a line."""
     rates = [line.rates.calls for line in lines if line.rates is not None]
     rate = f" · {brief_rate(sum(rates))} calls/s" if rates else ""
-    return visible(f"{fleet_line(shell, [line.state for line in lines])}{rate}")
+    return visible(f"{_fleet_line(shell, [line.state for line in lines])}{rate}")
 
 
 def instances_as_json(shell: Shell, fleet: Fleet) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def methods(shell: Shell, *, pattern: str | None) -> None:
     With PATTERN only those whose names or summaries hold it, or match it where it has a *, ? or [; those that match by
     name come first.
     """
-    catalog = known_catalog(shell.session)
+    catalog = _known_catalog(shell.session)
     names = sorted(catalog.methods)
     if pattern is not None:
         fits = matcher(pattern)
@@ -55,7 +55,7 @@ def doc(shell: Shell, *, method: str) -> None:
 
     Its text, its params with their types, defaults and limits, what it brings, its errors, and examples.
     """
-    catalog = known_catalog(shell.session)
+    catalog = _known_catalog(shell.session)
     # Its name may be typed in the quotes that it needs, which are not in the word.
     spelled = (known for name, known in catalog.methods.items() if method_text(name) == f'"{method}"')
     found = catalog.methods.get(method) or next(spelled, None)
@@ -71,7 +71,7 @@ def unknown_method(catalog: Catalog, method: str) -> UsageError:
     return UsageError(f"the server has no method {method!r}", hint=hint)
 
 
-def known_catalog(session: Session) -> Catalog:
+def _known_catalog(session: Session) -> Catalog:
     """What the target offers, once it has told.
 
     Raises:

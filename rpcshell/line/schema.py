@@ -17,8 +17,8 @@ Schema = Mapping[str, Any]
 Resolver = Callable[[Schema], Schema]
 
 ANYTHING: Schema = {}
-MAX_ALTERNATIVES = 64
-MAX_STEPS = 2 * MAX_ALTERNATIVES
+_MAX_ALTERNATIVES = 64
+_MAX_STEPS = 2 * _MAX_ALTERNATIVES
 """Schemas that are looked at to find the alternatives of one; keys that are copied for it count too."""
 
 MAX_VALUES = 10_000
@@ -54,9 +54,9 @@ def is_modern(schema: Schema) -> bool:
 def alternatives(schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> tuple[Schema, ...]:
     """The schemas of which a value must meet one: references followed, `anyOf` and `oneOf` unfolded, `allOf` merged.
 
-    At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most; where there are more, one that allows anything too. For an
-    object that has the scalars in `present`, a `discriminator` (OpenAPI's) among them leads to the one that is meant,
-    and for an array that has them at these places.
+    At most `_MAX_ALTERNATIVES`, found in `_MAX_STEPS` at most; where there are more, one that allows anything too. For
+    an object that has the scalars in `present`, a `discriminator` (OpenAPI's) among them leads to the one that is
+    meant, and for an array that has them at these places.
     """
     return unfolded(schema, resolve, present)[0]
 
@@ -68,7 +68,7 @@ def unfolded(
     found: list[Schema] = []
     todo: list[Schema] = [schema]
     steps = 0
-    while todo and len(found) < MAX_ALTERNATIVES and steps < MAX_STEPS:
+    while todo and len(found) < _MAX_ALTERNATIVES and steps < _MAX_STEPS:
         current, copied = _merged(_meant(resolve(todo.pop()), resolve, present), resolve)
         steps += 1 + copied // _KEYS_A_STEP
         branches = next((b for key in ("anyOf", "oneOf") if isinstance(b := current.get(key), list) and b), None)
@@ -78,12 +78,12 @@ def unfolded(
         beside = {key: value for key, value in current.items() if key not in ("anyOf", "oneOf")}
         steps += len(beside) // _KEYS_A_STEP
         unfolding: list[Schema] = []
-        for branch in branches[: min(MAX_ALTERNATIVES, max(MAX_STEPS - steps, 1))]:
+        for branch in branches[: min(_MAX_ALTERNATIVES, max(_MAX_STEPS - steps, 1))]:
             own = resolve(as_schema(branch))
             both, copied = combined([beside, own]) if beside else (own, 0)
             unfolding.append(both)
             steps += copied // _KEYS_A_STEP
-            if steps > MAX_STEPS:
+            if steps > _MAX_STEPS:
                 break
         if len(unfolding) < len(branches):
             unfolding.append(ANYTHING)
@@ -113,7 +113,7 @@ def _merged(schema: Schema, resolve: Resolver) -> tuple[Schema, int]:
     if not isinstance(parts, list):
         return schema, 0
     own = {key: value for key, value in schema.items() if key != "allOf"}
-    merged, copied = combined([*(resolve(as_schema(part)) for part in parts[:MAX_ALTERNATIVES]), own])
+    merged, copied = combined([*(resolve(as_schema(part)) for part in parts[:_MAX_ALTERNATIVES]), own])
     # What was in an `allOf` inside is left to the server.
     return {key: value for key, value in merged.items() if key != "allOf"}, len(own) + 2 * copied
 
@@ -126,7 +126,7 @@ def combined(parts: Sequence[Schema]) -> tuple[Schema, int]:
     combined: dict[str, Any] = {}
     copied = 0
     for part in parts:
-        if copied > MAX_STEPS * _KEYS_A_STEP and part is not parts[-1]:
+        if copied > _MAX_STEPS * _KEYS_A_STEP and part is not parts[-1]:
             continue
         # How many items `items` is about depends on the `prefixItems` beside it.
         if "items" in part or "prefixItems" in part:
@@ -170,7 +170,7 @@ def type_names(schema: Schema) -> frozenset[str]:
     if isinstance(declared, str):
         return frozenset((declared,))
     if isinstance(declared, list):
-        return frozenset(name for name in declared[:MAX_ALTERNATIVES] if isinstance(name, str))
+        return frozenset(name for name in declared[:_MAX_ALTERNATIVES] if isinstance(name, str))
     if found := declared_types(schema):
         return found
     if isinstance(schema.get("properties"), Mapping):

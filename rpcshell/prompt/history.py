@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rpcshell.line.masking import Known
 
-MAX_ENTRIES: Final = 10_000
+_MAX_ENTRIES: Final = 10_000
 """Entries that are kept; a tenth more, and the oldest are cut when a shell starts."""
 
 VARIABLE: Final = "RPCSHELL_HISTORY"
@@ -55,7 +55,7 @@ class LineHistory(History):
         self,
         path: Path | Callable[[], Path | None] | None,
         *,
-        cap: int = MAX_ENTRIES,
+        cap: int = _MAX_ENTRIES,
         on_problem: Callable[[str], None] = lambda _text: None,
         known: Callable[[], Known] | None = None,
     ) -> None:

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from rpcshell.client.errors import ConnectionFailed
 
-START_TIMEOUT: Final = 75.0
+_START_TIMEOUT: Final = 75.0
 """Seconds a server has to get ready: longer than the 60 s after which it gives up on its app itself."""
 
 DRAIN_TIMEOUT: Final = 40.0
 """Seconds a server has to answer what it has begun, once it was told to end, beside those that it serves on: longer
 than the 30 s after which it ends what still runs itself."""
 
-QUIT_TIMEOUT: Final = 5.0
+_QUIT_TIMEOUT: Final = 5.0
 """Seconds a server then has to end without that."""
 
 _LAST_BREATH: Final = 0.3
@@ -117,7 +117,7 @@ class SpawnedServer:
             self.keep()
 
     @classmethod
-    def start(cls, options: SpawnOptions, *, timeout: float = START_TIMEOUT) -> SpawnedServer:
+    def start(cls, options: SpawnOptions, *, timeout: float = _START_TIMEOUT) -> SpawnedServer:
         """Start a server and wait for `timeout` seconds until all of its workers are ready.
 
         Raises:
@@ -206,7 +206,7 @@ class SpawnedServer:
         if self.log != Path(os.devnull):
             self.log.unlink(missing_ok=True)
 
-    def stop(self, *, drain: float | None = None, quit_after: float = QUIT_TIMEOUT) -> int:
+    def stop(self, *, drain: float | None = None, quit_after: float = _QUIT_TIMEOUT) -> int:
         """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
 
         The first two steps have `drain` seconds, if not the usual ones, and `quit_after`. Returned is the exit status,
@@ -255,7 +255,7 @@ def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Pat
 
 def _died(process: subprocess.Popen[bytes], log: Path) -> SpawnFailed:
     try:
-        status = process.wait(QUIT_TIMEOUT)
+        status = process.wait(_QUIT_TIMEOUT)
     except subprocess.TimeoutExpired:
         return SpawnFailed("the server closed its link before it was ready", log=log)
     said = f": {last}" if (last := _last_line(log)) else ""

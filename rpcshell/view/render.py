@@ -22,7 +22,7 @@ from rpcwire import ErrorCode, Meta, encode_value
 OUT: Final = "class:out"
 FOOTER: Final = "class:footer"
 ERROR: Final = "class:error"
-HINT: Final = "class:hint"
+_HINT: Final = "class:hint"
 
 _BETWEEN: Final = " · "
 _CHUNK: Final = 1 << 16
@@ -123,7 +123,7 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     if hint_said and hint_said not in said:
         hint = visible(hint_said, newlines=True)
         yield "", " — " if column + 3 + cells(hint) <= width else "\n"
-        yield HINT, hint
+        yield _HINT, hint
     yield "", "\n"
     if isinstance(error, SyntaxProblem):
         yield from _caret(error, width)
@@ -160,9 +160,9 @@ def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]
     if names and not any(_said(name, error.message) for name in names):
         question = f"did you mean {' or '.join(map(visible, names))}?"
         yield "", " — " if column + 3 + cells(question) <= width else "\n"
-        yield HINT, question
+        yield _HINT, question
     if isinstance(traceback := data.get("traceback"), str):
-        yield HINT, "\n" + visible(traceback.rstrip("\n"), newlines=True)
+        yield _HINT, "\n" + visible(traceback.rstrip("\n"), newlines=True)
     if error.code != ErrorCode.APPLICATION_ERROR and error.code in _RESERVED:
         rest = {name: value for name, value in rest.items() if not _said(value, error.message)}
     if rest:

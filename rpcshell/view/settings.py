@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-ON_OFF: Final = ("on", "off")
+_ON_OFF: Final = ("on", "off")
 FORMATS: Final = ("auto", "json", "table", "raw")
-PLAIN_THEMES: Final = ("auto", "light", "dark")
+_PLAIN_THEMES: Final = ("auto", "light", "dark")
 
 _ON: Final = {"on", "true", "yes", "1"}
 _OFF: Final = {"off", "false", "no", "0"}
@@ -139,8 +139,8 @@ class Settings:
         """The values of a setting; some of them where it is a number."""
         self._known(name)
         if name == "theme":
-            return (*PLAIN_THEMES, *(self._themes() if self._themes is not None else ()))
-        return _SAMPLES.get(name, ON_OFF)
+            return (*_PLAIN_THEMES, *(self._themes() if self._themes is not None else ()))
+        return _SAMPLES.get(name, _ON_OFF)
 
     def setting(self, name: str) -> Setting:
         """One setting as it stands."""
@@ -169,7 +169,7 @@ class Settings:
                 return _number(name, text, None)
             case "timeout":
                 return _seconds(text)
-            case "theme" if text in PLAIN_THEMES or (self._themes is None and text):
+            case "theme" if text in _PLAIN_THEMES or (self._themes is None and text):
                 return text
             case "theme":
                 return _choice(name, text, self.choices(name))
@@ -189,7 +189,7 @@ def _choice(name: str, text: str, choices: Sequence[str]) -> str:
 
 
 def _switch(name: str, text: str) -> bool:
-    return text in _ON or (text not in _OFF and _choice(name, text, ON_OFF) == "on")
+    return text in _ON or (text not in _OFF and _choice(name, text, _ON_OFF) == "on")
 
 
 def _number(name: str, text: str, highest: int | None) -> int:

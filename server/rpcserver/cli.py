@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-EXIT_OTHER: Final = 1
-EXIT_USAGE: Final = 2
+_EXIT_OTHER: Final = 1
+_EXIT_USAGE: Final = 2
 EXIT_APP: Final = 3
-EXIT_INTERRUPTED: Final = 130
+_EXIT_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     gc.disable()
     arguments = sys.argv[1:] if arguments is None else arguments
     if sys.platform != "linux":
-        _fail("rpcserver needs Linux: epoll, pidfd and PR_SET_PDEATHSIG are what it is built on", EXIT_OTHER, None)
+        _fail("rpcserver needs Linux: epoll, pidfd and PR_SET_PDEATHSIG are what it is built on", _EXIT_OTHER, None)
     early = command.make_context(
         "rpcserver", list(arguments), resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT
     ).params
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             parent = ParentLink(early["link_fd"])
         invocation = parse(arguments, early["config"])
     except (SettingsError, ValueError) as error:
-        _fail(str(error), EXIT_USAGE, parent)
+        _fail(str(error), _EXIT_USAGE, parent)
     if invocation is None:
         sys.exit(0)
     if printed_to_nobody and not invocation.check:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(_serve(invocation, parent, started))
     except KeyboardInterrupt:
         # Before the arbiter catches signals there is nothing to stop.
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(_EXIT_INTERRUPTED)
 
 
 def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
@@ -158,7 +158,7 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
         try:
             logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
         except OSError as error:
-            _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, parent)
+            _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", _EXIT_OTHER, parent)
         run_server(invocation.settings, logs, parent, started=started, managed=True)
     except (BootError, LoadError, ServiceError) as error:
         traceback = error.traceback if isinstance(error, AppFailed | BootError) else None
@@ -166,9 +166,9 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
             _say(traceback.rstrip("\n"))
         _fail(str(error), EXIT_APP, parent, traceback)
     except (SettingsError, TlsError) as error:
-        _fail(str(error), EXIT_USAGE, parent)
+        _fail(str(error), _EXIT_USAGE, parent)
     except ServerError as error:
-        _fail(str(error), EXIT_OTHER, parent)
+        _fail(str(error), _EXIT_OTHER, parent)
     return 0
 
 

@@ -23,13 +23,13 @@ from rpcwire import EncodeError, Fault, Floats, Reply
 if TYPE_CHECKING:
     from rpcshell.client.dialects import Message, Steps
 
-NEW: Final = "session/new"
+_NEW: Final = "session/new"
 PROMPT: Final = "session/prompt"
-PERMISSION: Final = "session/request_permission"
+_PERMISSION: Final = "session/request_permission"
 
 _VERSION: Final = 1
-_BEGIN: Final = frozenset((NEW, "session/load", "session/resume"))
-_NAMELESS: Final = frozenset((NEW, "session/list", "authenticate"))
+_BEGIN: Final = frozenset((_NEW, "session/load", "session/resume"))
+_NAMELESS: Final = frozenset((_NEW, "session/list", "authenticate"))
 
 
 class Acp(JsonRpc):
@@ -129,7 +129,7 @@ class Acp(JsonRpc):
 
     def default_answer(self, request: ServerRequest) -> Any | Fault:
         """No: nobody is there to allow anything."""
-        if request.method == PERMISSION:
+        if request.method == _PERMISSION:
             options = as_list(as_mapping(request.params).get("options"))
             refusal = next((one for one in options if as_mapping(one).get("kind") == "reject_once"), None)
             return _selected(refusal)

@@ -22,12 +22,12 @@ from rpcshell.client.dialects.recognition import Guess, Recognition, framing_see
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
 
-EXCEPTIONS: Final = "setExceptionBreakpoints"
+_EXCEPTIONS: Final = "setExceptionBreakpoints"
 DONE: Final = "configurationDone"
 
 _STARTS: Final = frozenset(("launch", "attach"))
 _HELD: Final = frozenset(
-    ("setBreakpoints", "setFunctionBreakpoints", "setDataBreakpoints", "setInstructionBreakpoints", EXCEPTIONS)
+    ("setBreakpoints", "setFunctionBreakpoints", "setDataBreakpoints", "setInstructionBreakpoints", _EXCEPTIONS)
 )
 _REFUSALS: Final = {
     "runInTerminal": "this client starts no programs in a terminal",
@@ -138,8 +138,8 @@ class Dap(FramedDialect):
         self._configured = True
         held = [(command, arguments) for (command, _), arguments in self._held.items()]
         filters = [one for one in as_list(self._capabilities.get("exceptionBreakpointFilters")) if one.get("default")]
-        if filters and all(command != EXCEPTIONS for command, _ in held):
-            held.append((EXCEPTIONS, {"filters": [one["filter"] for one in filters]}))
+        if filters and all(command != _EXCEPTIONS for command, _ in held):
+            held.append((_EXCEPTIONS, {"filters": [one["filter"] for one in filters]}))
         if is_capable(self._capabilities, "supportsConfigurationDoneRequest"):
             held.append((DONE, None))
         self._held.clear()

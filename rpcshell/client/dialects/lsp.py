@@ -29,8 +29,8 @@ from rpcwire.framings import FRAMINGS
 
 OPEN: Final = "textDocument/didOpen"
 CLOSE: Final = "textDocument/didClose"
-REGISTER: Final = "client/registerCapability"
-UNREGISTER: Final = "client/unregisterCapability"
+_REGISTER: Final = "client/registerCapability"
+_UNREGISTER: Final = "client/unregisterCapability"
 
 _NOT_INITIALIZED: Final = -32002
 _INITIALIZE: Final = (
@@ -40,7 +40,7 @@ _OF_SERVERS: Final = ("window/", "workspace/", "textDocument/", "client/", "tele
 """How the names of what servers say unasked begin."""
 
 _MOST_REGISTRATIONS: Final = 1000
-_NOTED: Final = frozenset((REGISTER, UNREGISTER, "window/showMessageRequest", "window/workDoneProgress/create"))
+_NOTED: Final = frozenset((_REGISTER, _UNREGISTER, "window/showMessageRequest", "window/workDoneProgress/create"))
 """What is answered with nothing."""
 
 _SHORT: Final = frozenset(("file", "line", "character"))
@@ -183,7 +183,7 @@ class Lsp(JsonRpc):
         """What a message says; that the server offers something else from now on is an event too."""
         for said in super().read(message):
             match said:
-                case ServerRequest(method, params) if method in (REGISTER, UNREGISTER):
+                case ServerRequest(method, params) if method in (_REGISTER, _UNREGISTER):
                     self._register(as_mapping(params))
                     yield said
                     yield Event(method, params, offers_changed=True)

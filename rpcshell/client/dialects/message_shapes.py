@@ -54,7 +54,7 @@ class ReplyShape(EnvelopeTable, frozen=True, kw_only=True):
     def read(self, message: Any, number: int | msgspec.UnsetType = UNSET) -> Reply | Partial:
         """What a message says to the call with that number, or else to the oldest that waits."""
         error = at_path(message, self.error)
-        if not (has_values(message, self.ok) if self.ok else not error):
+        if not (_has_values(message, self.ok) if self.ok else not error):
             return Reply(ERROR_OUT, self._fault(message, error), id=number)
         places = [self.result] if isinstance(self.result, str) else self.result
         result = next((found for place in places if (found := at_path(message, place)) is not None), None)
@@ -86,7 +86,7 @@ class EventShape(EnvelopeTable, frozen=True, kw_only=True):
 
     def read(self, message: Any) -> Event | None:
         """The event that a message is, or None."""
-        if not (has_values(message, self.has) if self.has else at_path(message, self.key)):
+        if not (_has_values(message, self.has) if self.has else at_path(message, self.key)):
             return None
         name = at_path(message, self.name or self.key)
         last = self.key.rpartition(".")[2] or UNSAID
@@ -118,7 +118,7 @@ def at_path(message: Any, path: str) -> Any:
     return message
 
 
-def has_values(message: Any, values: Mapping[str, Json]) -> bool:
+def _has_values(message: Any, values: Mapping[str, Json]) -> bool:
     """Whether a message has these values at their places, or at each one of a list of them."""
     return all(_is_one_of(at_path(message, path), wanted) for path, wanted in values.items())
 

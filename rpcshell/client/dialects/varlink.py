@@ -24,10 +24,10 @@ from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Rep
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
 
-MORE: Final = ":more"
+_MORE: Final = ":more"
 """Behind a method's name: it may have several replies."""
 
-ONEWAY: Final = ":oneway"
+_ONEWAY: Final = ":oneway"
 """Behind a method's name: it is to have none."""
 
 _SERVICE: Final = "org.varlink.service"
@@ -75,14 +75,14 @@ class Varlink(FramedDialect):
         """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("parameters go by name, as an object")
-        flag = next((flag for flag in (MORE, ONEWAY) if method.endswith(flag)), "")
+        flag = next((flag for flag in (_MORE, _ONEWAY) if method.endswith(flag)), "")
         call: dict[str, Any] = {"method": method.removesuffix(flag)}
         if params is not None:
             call["parameters"] = params
         if flag:
             call[flag[1:]] = True
         data = self.encode(call)
-        if flag == ONEWAY:
+        if flag == _ONEWAY:
             self.say(Reply("sent", id=number))
             number, data = 0, data + self.encode(_INFO)
         self._waiting.append((number, call))
@@ -174,4 +174,4 @@ def _with_more(methods: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     told = any(mark in method["description"] for method in methods for mark in (_MAY_HAVE_MORE, _HAS_MORE))
     for method in methods:
         if _MAY_HAVE_MORE in method["description"] if told else not method["name"].startswith(f"{_SERVICE}."):
-            yield {**method, "name": method["name"] + MORE}
+            yield {**method, "name": method["name"] + _MORE}

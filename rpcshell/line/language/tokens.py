@@ -77,7 +77,7 @@ class LineError(Exception):
         return f"column {self.column + 1}: {self.message}"
 
 
-MAX_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 
 _BLANK = re.compile(r"\s+")
 _COMMENT = re.compile(r"#[^\n]*")
@@ -87,7 +87,7 @@ class Scan:
     """Walks over `text` once, from left to right.
 
     Every character is consumed by exactly one token, which is what makes the tokens cover the line. After
-    `MAX_PROBLEMS` no more are kept: nobody reads them, and a pasted file of another kind would yield a million.
+    `_MAX_PROBLEMS` no more are kept: nobody reads them, and a pasted file of another kind would yield a million.
     """
 
     __slots__ = ("open", "pos", "problems", "text", "tokens")
@@ -130,7 +130,7 @@ class Scan:
         self, message: str, start: int, end: int, expected: str = "", severity: Severity = Severity.ERROR
     ) -> None:
         """Note a problem at the characters from `start` to `end`."""
-        if len(self.problems) < MAX_PROBLEMS:
+        if len(self.problems) < _MAX_PROBLEMS:
             self.problems.append(Problem(message, start, end, expected, severity))
 
     def open_string(self, quote: str) -> None:

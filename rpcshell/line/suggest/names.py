@@ -17,7 +17,7 @@ from rpcshell.line.language import method_text
 _T = TypeVar("_T")
 
 SuggestionKind = Literal["method", "key", "value", "command", "option", "argument", "path", "variable", "alias"]
-MAX_PATHS = 200
+_MAX_PATHS = 200
 _SCANNED = 10_000
 _NEEDS_QUOTES = re.compile(r"""[\s"'\\#|>$]""")
 
@@ -89,7 +89,7 @@ def list_paths(typed: str) -> Iterator[PathChoice]:
     except (OSError, ValueError):
         return
     lead = typed[: len(typed) - len(prefix)]
-    for name, is_folder in sorted(found)[:MAX_PATHS]:
+    for name, is_folder in sorted(found)[:_MAX_PATHS]:
         if not name.isprintable():
             continue
         shown = f"{name}/" if is_folder else name

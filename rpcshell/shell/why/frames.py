@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-ARROW: Final = "class:out"
+_ARROW: Final = "class:out"
 DIM: Final = "class:footer"
 ERROR: Final = "class:error"
 OUT, IN = "→", "←"
@@ -75,7 +75,7 @@ def render_call(
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
 
 
-def step(sign: str, seconds: float, text: str, style: str = ARROW) -> Iterator[Fragment]:
+def step(sign: str, seconds: float, text: str, style: str = _ARROW) -> Iterator[Fragment]:
     """The row of something that happened after so many seconds."""
     yield style, f"{sign} "
     yield "", f"{call_time(seconds):>8}  {text}\n"
@@ -95,7 +95,7 @@ def render_finding(finding: Finding, width: int, *, full: bool = False) -> Itera
         yield from step(OUT, attempt.at, attempt.guess.name)
         yield from hex_rows(blot_bytes(attempt.guess.said, None), width, full=full)
         if attempt.first:
-            yield ARROW, f"{IN} "
+            yield _ARROW, f"{IN} "
             yield "", f"{count_of(len(attempt.first), 'byte')}\n"
             yield from hex_rows(blot_bytes(attempt.first, None), width, full=full)
         else:

@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.control import Answer
     from rpcserver.arbiter.slots import WorkerProcess
 
-LONGEST_FREEZE: Final = 60.0
+_LONGEST_FREEZE: Final = 60.0
 """Seconds that a worker can be stopped for at once."""
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)]
 Lines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-Moment = Annotated[float, msgspec.Meta(ge=0.01, le=LONGEST_FREEZE)]
+Moment = Annotated[float, msgspec.Meta(ge=0.01, le=_LONGEST_FREEZE)]
 SignalName = Literal["ABRT", "CONT", "INT", "KILL", "QUIT", "SEGV", "STOP", "TERM"]
 
 

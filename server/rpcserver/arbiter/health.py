@@ -78,7 +78,7 @@ class HealthServer:
         for client in tuple(self._clients.values()):
             if now >= client.deadline:
                 if client.silent:
-                    self._answer(client, agent_word(self._judge()))
+                    self._answer(client, _agent_word(self._judge()))
                 else:
                     self._let_go(client)
 
@@ -188,7 +188,7 @@ class _Client:
 def reply_to(head: bytes, judge: Judge, *, ended: bool) -> bytes | None:
     """Answer what has come of a client, all of it where it `ended`; None where more must come first."""
     if not any(head.startswith(method) or method.startswith(head) for method in _METHODS) or (ended and not head):
-        return agent_word(judge())
+        return _agent_word(judge())
     if b"\r\n\r\n" in head or b"\n\n" in head:
         method, _, rest = head.partition(b"\n")[0].partition(b" ")
         # A target may be written whole, with the host (RFC 9112, 3.2.2).
@@ -199,7 +199,7 @@ def reply_to(head: bytes, judge: Judge, *, ended: bool) -> bytes | None:
     return None
 
 
-def agent_word(readiness: Readiness) -> bytes:
+def _agent_word(readiness: Readiness) -> bytes:
     """Say it in the words of HAProxy's agent checks."""
     word = _AGENT_WORDS.get(readiness.status) or f"down #{readiness.reason}"
     return f"{word}\n".encode()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REGISTRAR: Final = "registry"
+_REGISTRAR: Final = "registry"
 """The name of the companion."""
 
 SILENCE: Final = 3.0
@@ -99,7 +99,7 @@ class Registration:
         tell: Tell,
     ) -> None:
         self._place = place
-        self.duty = Duty(REGISTRAR, keep, self.on_message)
+        self.duty = Duty(_REGISTRAR, keep, self.on_message)
         self._model = model
         self._crew = crew
         self._judge = judge
@@ -131,7 +131,7 @@ class Registration:
 
     def tell(self) -> None:
         """Tell the companion now what shall be in the registry."""
-        self._tell(REGISTRAR, self._next_wish())
+        self._tell(_REGISTRAR, self._next_wish())
 
     def on_message(self, message: bytes) -> bytes:
         """Hear the companion's report, and answer with what shall be in the registry."""

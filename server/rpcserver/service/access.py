@@ -40,7 +40,7 @@ class LoggedDispatcher(Dispatcher):
         """Answer a request, and log it."""
         started = time.perf_counter_ns()
         reply = super().answer(body, connection, close, request)
-        log_call(connection, body, reply, time.perf_counter_ns() - started)
+        _log_call(connection, body, reply, time.perf_counter_ns() - started)
         return reply
 
     def begin(
@@ -51,12 +51,12 @@ class LoggedDispatcher(Dispatcher):
         begun = super().begin(body, connection, close, executor)
         if not isinstance(begun, bytes):
             return self._finish(begun, body, connection, started)
-        log_call(connection, body, begun, time.perf_counter_ns() - started)
+        _log_call(connection, body, begun, time.perf_counter_ns() - started)
         return begun
 
     def note_refusal(self, peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
         """Log it, as taking no time."""
-        log_call(peer, body, reply)
+        _log_call(peer, body, reply)
 
     async def _finish(
         self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, connection: Peer, started: int
@@ -65,11 +65,11 @@ class LoggedDispatcher(Dispatcher):
         try:
             reply = await begun
         finally:
-            log_call(connection, body, reply, time.perf_counter_ns() - started)
+            _log_call(connection, body, reply, time.perf_counter_ns() - started)
         return reply
 
 
-def log_call(peer: Peer, body: bytes | bytearray, reply: bytes | None, nanoseconds: int = 0) -> None:
+def _log_call(peer: Peer, body: bytes | bytearray, reply: bytes | None, nanoseconds: int = 0) -> None:
     """Write a call's line, whatever the log's level is: who keeps an access log wants it.
 
     One that was turned away before it came to a dispatcher took no time; one that was cancelled has no reply. The

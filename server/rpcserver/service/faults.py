@@ -170,7 +170,7 @@ def _explain(endpoint: Endpoint, text: str) -> Fault:
     data = {}
     types = _TYPES.match(text)
     if types is not None:
-        expected, got = in_json(types["expected"]) + types["bound"], in_json(types["got"])
+        expected, got = _in_json(types["expected"]) + types["bound"], _in_json(types["got"])
         data = {"expected": expected, "got": got}
         text = f"expected {expected}, got {got}"
     item = _ITEM.match(path)
@@ -180,7 +180,7 @@ def _explain(endpoint: Endpoint, text: str) -> Fault:
     return _refusal(f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}", path, **data)
 
 
-def in_json(types: str) -> str:
+def _in_json(types: str) -> str:
     """Names of types as JSON Schema has them: `str | null` becomes `string or null`."""
     return " or ".join(_JSON_NAMES.get(name, name) for name in types.split(" | "))
 
@@ -202,7 +202,7 @@ def _unbound(endpoint: Endpoint, params: Any) -> Fault | None:
     if params is None:
         return _missing(form, name, [p.name for p in signature.parameters if p.required])
     if not isinstance(params, list):
-        kind = in_json(type(params).__name__)
+        kind = _in_json(type(params).__name__)
         message = f"params of {name} are an object by name or an array by position, not {kind}; {form}"
         return _refusal(message, "$", expected="object", got=kind)
     if len(params) > len(signature.positional):

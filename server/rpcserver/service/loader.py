@@ -23,7 +23,7 @@ from rpcserver.system.near_names import near_names
 if TYPE_CHECKING:
     from types import ModuleType
 
-DEFAULT_ATTRIBUTE = "service"
+_DEFAULT_ATTRIBUTE = "service"
 """The name of the app in its module, where none is given."""
 
 _DEMO = "rpcserver.testing.demo"
@@ -55,7 +55,7 @@ def load_service(app: str | None) -> Service:
 def _split(app: str) -> tuple[str, str]:
     name, colon, attribute = app.rpartition(":")
     if not colon or "/" in attribute or attribute.endswith(".py"):
-        name, attribute = app, DEFAULT_ATTRIBUTE
+        name, attribute = app, _DEFAULT_ATTRIBUTE
     if not name or not attribute:
         raise AppNotFound(app, f"{app!r} names no app; write module:attribute or path/file.py:attribute")
     return name, attribute

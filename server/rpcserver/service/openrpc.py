@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rpcserver.service.service import Example, Service
     from rpcserver.service.signature import Parameter, Signature
 
-OPENRPC_VERSION: Final = "1.3.2"
+_OPENRPC_VERSION: Final = "1.3.2"
 
 Schema = dict[str, Any]
 
@@ -55,7 +55,7 @@ def openrpc_document(service: Service, endpoints: Sequence[Endpoint]) -> dict[st
     info = {"title": service.name, "version": service.version}
     if service.description:
         info["description"] = service.description
-    document: dict[str, Any] = {"openrpc": OPENRPC_VERSION, "info": info, "methods": methods}
+    document: dict[str, Any] = {"openrpc": _OPENRPC_VERSION, "info": info, "methods": methods}
     if components:
         document["components"] = {"schemas": components}
     return document

@@ -22,7 +22,7 @@ Hook = Callable[..., Any]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 AnyHook = TypeVar("AnyHook", bound=Hook)
 
-RESERVED_PREFIX = "rpc."
+_RESERVED_PREFIX = "rpc."
 """Names under it belong to the protocol: JSON-RPC 2.0, section 4.1."""
 
 
@@ -282,8 +282,8 @@ def _check_name(name: object, handler: Handler) -> None:
     reason = None
     if not isinstance(name, str) or not name:
         reason = f"a method's name is a text, not {name!r}; choose one with name=…"
-    elif name.startswith(RESERVED_PREFIX):
-        reason = f"names that start with {RESERVED_PREFIX!r} are the protocol's own; choose another"
+    elif name.startswith(_RESERVED_PREFIX):
+        reason = f"names that start with {_RESERVED_PREFIX!r} are the protocol's own; choose another"
     elif any(character.isspace() or not character.isprintable() for character in name):
         reason = f"the name {name!r} holds white space or unprintable characters; choose another"
     elif name == "<lambda>":

@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 NO_DEFAULT: Any = inspect.Parameter.empty
 """The default of a parameter that has none."""
 
-WHOLE_NAME = "params"
+_WHOLE_NAME = "params"
 """The one parameter of this name takes params as they came."""
 
 _MOST_VALUES = 4
@@ -153,7 +153,7 @@ class _SignatureReader:
             annotation = self._checked(annotation, f"parameter {parameter.name!r}")
             read = Parameter(parameter.name, annotation, parameter.default, by_keyword)
             (keyword_only if by_keyword else positional).append(read)
-        whole = not keyword_only and [parameter.name for parameter in positional] == [WHOLE_NAME]
+        whole = not keyword_only and [parameter.name for parameter in positional] == [_WHOLE_NAME]
         return Signature(
             parameters=(*positional, *keyword_only),
             whole=whole,

@@ -23,7 +23,7 @@ from rpcserver.system.method_board import MethodBoards
 if TYPE_CHECKING:
     from rpcserver.system.method_board import MethodBoard, MethodReadings
 
-SLOT_SIZE: Final = 256  # bytes of a slot: four cache lines, so that no two workers write to the same
+_SLOT_SIZE: Final = 256  # bytes of a slot: four cache lines, so that no two workers write to the same
 
 # Words written by the worker.
 TICK: Final = 0
@@ -34,8 +34,8 @@ STARTED: Final = 4
 ACTIVE: Final = 5
 ANSWERED: Final = 6
 BUSY: Final = 7
-BYTES_IN: Final = 8
-BYTES_OUT: Final = 9
+_BYTES_IN: Final = 8
+_BYTES_OUT: Final = 9
 ERRORS: Final = 10
 LOST: Final = 11
 _METHOD: Final = 12
@@ -57,15 +57,15 @@ _COUNTED: Final = {
     "requests": ANSWERED,
     "errors": ERRORS,
     "busy_ns": BUSY,
-    "bytes_in": BYTES_IN,
-    "bytes_out": BYTES_OUT,
+    "bytes_in": _BYTES_IN,
+    "bytes_out": _BYTES_OUT,
     "lost": LOST,
 }
 """The fields of readings and totals that only grow, with their words."""
 
 _COUNTERS: Final = (STARTED, *_COUNTED.values())
 
-pack_name: Final = struct.Struct(f"{_METHOD_SIZE}s").pack_into
+_pack_name: Final = struct.Struct(f"{_METHOD_SIZE}s").pack_into
 pack_began: Final = struct.Struct("2q").pack_into  # writes BEGAN and STARTED, in this order
 
 BEGAN_AT: Final = BEGAN * 8
@@ -138,12 +138,12 @@ class SlotBoard:
         self._memory = memory
         self._children = children
         self.methods = methods
-        self.cells = memory[:SLOT_SIZE].cast("q")
+        self.cells = memory[:_SLOT_SIZE].cast("q")
 
     @classmethod
     def private(cls) -> SlotBoard:
         """Make a slot that nobody else sees, where there is no arbiter."""
-        return cls(memoryview(bytearray(SLOT_SIZE)))
+        return cls(memoryview(bytearray(_SLOT_SIZE)))
 
     @property
     def leaving(self) -> bool:
@@ -169,7 +169,7 @@ class SlotBoard:
 
     def method_began(self, name: str) -> None:
         """Write the name of the method that runs."""
-        pack_name(self.cells, _METHOD * 8, name.encode("utf-8", "replace"))
+        _pack_name(self.cells, _METHOD * 8, name.encode("utf-8", "replace"))
 
     def child(self, index: int, *, by_method: bool = False) -> SlotBoard:
         """Return the slot of a child process, from 0, for that child to write and `absorb` to take in.
@@ -178,9 +178,9 @@ class SlotBoard:
         """
         if not 0 <= index < self._children:
             raise IndexError(f"there is room for {self._children} children, not for number {index}")
-        start = (1 + index) * SLOT_SIZE
+        start = (1 + index) * _SLOT_SIZE
         methods = self.methods.child() if by_method and self.methods is not None else None
-        return SlotBoard(self._memory[start : start + SLOT_SIZE], methods=methods)
+        return SlotBoard(self._memory[start : start + _SLOT_SIZE], methods=methods)
 
     def absorb(self, index: int) -> None:
         """Add what a child has counted, now that it has ended, and make its slot free for another one.
@@ -216,10 +216,10 @@ class Scoreboard:
         self.slots = slots
         self._methods = MethodBoards(slots) if methods else None
         self._children = children
-        self._stride = (1 + children) * SLOT_SIZE
+        self._stride = (1 + children) * _SLOT_SIZE
         # What was never written takes no memory, so there may be many slots. The first is for the departed.
-        self._memory = memoryview(mmap.mmap(-1, SLOT_SIZE + slots * self._stride))
-        self._departed = self._memory[:SLOT_SIZE].cast("q")
+        self._memory = memoryview(mmap.mmap(-1, _SLOT_SIZE + slots * self._stride))
+        self._departed = self._memory[:_SLOT_SIZE].cast("q")
         self._taken: set[int] = set()
         self._last: dict[int, SlotReading] = {}
 
@@ -349,12 +349,12 @@ class Scoreboard:
     def _start(self, index: int) -> int:
         if not 0 <= index < self.slots:
             raise IndexError(f"the scoreboard has {self.slots} slots, and none with number {index}")
-        return SLOT_SIZE + index * self._stride
+        return _SLOT_SIZE + index * self._stride
 
     def _cells(self, index: int, child: int = 0) -> memoryview:
         """The words of a worker, or of one of its children, from 1."""
-        start = self._start(index) + child * SLOT_SIZE
-        return self._memory[start : start + SLOT_SIZE].cast("q")
+        start = self._start(index) + child * _SLOT_SIZE
+        return self._memory[start : start + _SLOT_SIZE].cast("q")
 
 
 def _name(cells: memoryview) -> str:
@@ -362,4 +362,4 @@ def _name(cells: memoryview) -> str:
     return name.partition(b"\0")[0].decode("utf-8", "ignore")
 
 
-_EMPTY: Final = memoryview(bytes(SLOT_SIZE)).cast("q")
+_EMPTY: Final = memoryview(bytes(_SLOT_SIZE)).cast("q")

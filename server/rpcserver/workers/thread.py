@@ -44,7 +44,7 @@ _INTERRUPT: Final = signal.SIGURG
 
 _MANY: Final = 256  # with so many threads, a connection that is accepted has none until its client speaks
 
-SWITCH_INTERVAL: Final = 0.0005
+_SWITCH_INTERVAL: Final = 0.0005
 """How long a thread may keep the interpreter while others want it, in seconds.
 
 A handler that computes makes each request beside it wait for so long, and once more after every system call. Python's
@@ -66,7 +66,7 @@ class ThreadedWorker(Worker):
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
         tick = min(TICK, self.settings.timeout or TICK)
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         while not self.draining:
             if self.has_room():
                 self._take_in(self.acceptor.accept(tick))
