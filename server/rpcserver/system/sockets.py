@@ -203,8 +203,9 @@ class UnixListener(Listener):
     """A listening Unix socket, and the file that it made, unless it has an abstract name."""
 
     def __init__(self, listening: socket.socket, bind: UnixBind) -> None:
-        super().__init__(listening, f"unix:{printable(bind.path)}")
-        self._path = None if bind.abstract else Path(bind.path)
+        self._path = None if bind.abstract else Path(bind.path).absolute()
+        # Who reads the address may be in another folder, where a server of theirs may listen at the same relative path.
+        super().__init__(listening, f"unix:{printable(bind.path if self._path is None else str(self._path))}")
         self._identity = None if self._path is None else _identity(self._path)
         self._owner = os.getpid()
 

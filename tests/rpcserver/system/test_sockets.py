@@ -159,6 +159,15 @@ def test_a_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("path", ["calc.sock", "./calc.sock"])
+def test_a_relative_path_is_told_so_that_it_leads_there_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[Listener], path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened += open_listeners([UnixBind(path)], backlog=1, unix_mode=0o600)
+    assert opened[0].address == f"unix:{tmp_path / path}"
+
+
 def test_a_unix_socket_that_another_server_has_made_is_left_alone(tmp_path: Path, opened: list[Listener]) -> None:
     path = tmp_path / "probe.sock"
     (first,) = open_listeners([UnixBind(str(path))], backlog=1, unix_mode=0o600)
@@ -254,7 +263,7 @@ def test_a_file_whose_name_begins_as_an_abstract_one_is_listened_on(
     monkeypatch.chdir(tmp_path)
     (listener,) = listen(opened, parse_bind("line+unix:./@file"))
     assert (tmp_path / "@file").is_socket()
-    assert listener.address == "line+unix:./@file"
+    assert listener.address == f"line+unix:{tmp_path}/@file"
     assert UnixBind.of_name(listener.socket.getsockname()) == UnixBind("./@file")
 
 
