@@ -130,7 +130,7 @@ class MessageError(RemoteError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = reason  # what is wrong and what would be right
 
 
 class ParseError(MessageError):

@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 _REGISTRY_QUICK_SECONDS: Final = 0.5
 _IF_SENT: Final = frozenset({signal.SIGTTIN, signal.SIGTTOU})
-"""The kernel has uses of its own for these."""
+"""These count where a process has sent them: the kernel sends them for reasons of its own."""
 
 
 class Arbiter:

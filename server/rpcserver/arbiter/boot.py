@@ -52,7 +52,7 @@ class Boot:
             self._crew.start(slot)
 
     def go_on(self) -> None:
-        """Start the next worker, where none was started yet nor failed to, since one is ready."""
+        """Start the next worker, since one is ready: the first that was not started yet, and has not failed to."""
         following = next((slot for slot in self._crew.slots if slot.worker is None and not slot.early_deaths), None)
         if following is not None:
             self._crew.start(following)

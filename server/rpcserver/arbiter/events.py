@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rpcwire.control import EventKind
 
 MOST_EVENTS: Final = 1024
-"""How many are kept."""
+"""How many events are kept."""
 
 
 class EventRing:
@@ -47,7 +47,7 @@ class EventRing:
         self._ring.append(ServerEvent(self._last, at, kind, number, pid, generation, signal, lost, text))
 
     def since(self, number: int) -> Events:
-        """Return what came after the event with that number, the last that is known; 0 for none."""
+        """Return what came after an event, by its number; 0 returns all that are kept."""
         new = max(0, self._last - number)
         found = list(islice(self._ring, max(0, len(self._ring) - new), None))
         return Events(time.monotonic(), self._last, new - len(found), found)

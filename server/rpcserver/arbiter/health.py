@@ -186,7 +186,7 @@ class _Client:
 
 
 def reply_to(head: bytes, judge: Judge, *, ended: bool) -> bytes | None:
-    """Answer what has come of a client, all of it where it `ended`; None where more must come first."""
+    """Answer what has come of a client; None where more must come first. Where it has `ended`, no more will."""
     if not any(head.startswith(method) or method.startswith(head) for method in _METHODS) or (ended and not head):
         return _agent_word(judge())
     if b"\r\n\r\n" in head or b"\n\n" in head:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 class CoroutineRunner:
     """Runs coroutines on an event loop in a thread of its own; safe to use from any thread.
 
-    Nothing is imported or started before the first `run`. After a fork the child starts a loop anew. An interpreter
+    Nothing is started before the first `run`. After a fork the child starts a loop anew. An interpreter
     does not end before `close`. The guard keeps processes that a coroutine forks from going on with the loop.
     """
 

@@ -1,6 +1,6 @@
 """The event loop of coroutine handlers in worker models that block, in a thread of its own.
 
-`coroutines` says what it is for, and loads this with the first coroutine.
+`coroutines` says what it is for, and loads this with the first coroutine, or before forks that shall share it.
 """
 
 from __future__ import annotations

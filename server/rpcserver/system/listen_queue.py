@@ -37,7 +37,7 @@ class ListenQueue(msgspec.Struct, frozen=True):
 
 
 def listen_queue(listening: socket.socket) -> ListenQueue | None:
-    """Ask for a listening socket's queue; None where the kernel does not tell, as many do not of Unix sockets."""
+    """Ask for a listening socket's queue; None where the kernel does not tell: of Unix sockets only some do."""
     try:
         if listening.family == socket.AF_UNIX:
             return _unix_queue(os.fstat(listening.fileno()).st_ino)

@@ -44,7 +44,7 @@ _SIZE: Final = _CELLS + _MOST * _ENTRY * 8
 class MethodReading(msgspec.Struct, frozen=True, array_like=True):
     """What was counted of one method."""
 
-    name: str  # cut after 64 bytes; empty for all that are none
+    name: str  # cut after 64 bytes; empty for all names that are no method's
     lengths: dict[int, int]  # how many calls took a time of so many bits, in nanoseconds
     nanoseconds: int  # their times, added up
     outcomes: tuple[int, ...]  # how many of them ended how, in the order of `OUTCOMES`; the others with a result

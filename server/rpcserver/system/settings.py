@@ -91,7 +91,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     read_timeout: float = 30.0
     write_timeout: float = 30.0
     start_timeout: float = 60.0
-    drain_timeout: float = 30.0  # 0 is not at all
+    drain_timeout: float = 30.0  # 0: calls that run are not waited for
     drain_grace: float = 1.0
     drain_settle: float | None = None  # None: no longer than clients of a registry need
     debug: bool = False
@@ -133,7 +133,7 @@ def default_workers(*, concurrent: bool) -> int:
 
 
 def checked_seconds(seconds: float) -> float:
-    """Check a duration: ranges let NaN through, since it compares with nothing."""
+    """Check that a duration is a number: ranges let NaN through, since it compares with nothing."""
     if math.isnan(seconds):
         raise ValueError("NaN is no duration")
     return seconds

@@ -45,7 +45,7 @@ _reports: Final[msgspec.json.Decoder[StemReport]] = msgspec.json.Decoder(StemRep
 
 
 class StemLink(WatchedEnd):
-    """The arbiter's end."""
+    """The arbiter's end; it never waits."""
 
     def order(self, worker: int, index: int, channel: WorkerEnd, lifeline: int) -> None:
         """Order a worker, which gets its end of a channel and of a lifeline.

@@ -162,7 +162,10 @@ class RunningServer:
         return self._ended or bool(poll.poll(seconds * 1000))
 
     def _stop(self) -> str | None:
-        """End it, if it runs yet, and let go of everything; return how it ended by itself, where with an error."""
+        """End it, if it runs yet, and let go of everything.
+
+        Returns how it has ended, where that was by itself and with an error.
+        """
         by_itself = self.wait(0)
         if not by_itself:
             self._process.send_signal(signal.SIGINT)

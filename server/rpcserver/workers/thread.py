@@ -209,7 +209,7 @@ class ThreadConnection(BlockingConnection):
         return self._answer_claimed if self._settings.timeout else self._run
 
     def take_over(self, limit: float) -> bool:
-        """Take the connection from its thread where its request began before `limit`.
+        """Take the connection from its thread where its request has run since `limit` at least, in monotonic seconds.
 
         Where it was taken, the caller must see to it that `give_up` is called.
         """
