@@ -5,8 +5,11 @@ Reloading them is the arbiter's business. watchfiles uses threads, which the arb
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
+import math
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -20,7 +23,7 @@ from rpcserver.system.log import RateLimit
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from watchfiles import Change
 
@@ -141,6 +144,7 @@ def _watch(find: Callable[[], Watched], place: tuple[object, ...] | None, end: s
     # It logs every change, and a log file may lie in the folder.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     problems = RateLimit()
+    unseen_since = math.inf
     while True:
         watched = find()
         found = watched.place()
@@ -152,24 +156,39 @@ def _watch(find: Callable[[], Watched], place: tuple[object, ...] | None, end: s
             _tell(end, [str(watched)])
         logger.info("watching %s", watched)
         try:
-            _watch_place(watched, find, end)
+            for changed in _changes(watched):
+                if find().place() != place:
+                    break
+                paths = {*changed, *_changed_since(unseen_since, watched)}
+                unseen_since = math.inf
+                _tell_paths(end, paths, watched)
+                # What the link leads to is not watched yet.
+                if any(map(_leads_to_folder, paths)):
+                    break
         except RuntimeError as error:
             # watchfiles does not tell of a change to what has a name that is not UTF-8, nor of others in that moment.
             if problems.allows():
-                logger.warning("changes were not seen: %s", error)
+                logger.warning("some changes are seen late: %s", error)
+            unseen_since = min(unseen_since, time.time() - _LONGEST_MS / 1000)
             time.sleep(_LOOK_MS / 1000)
+            looked = time.time() - _QUIET_MS / 1000  # the times of files lag behind
+            # Here as well, since the next one may come before anything else does.
+            _tell_paths(end, _changed_since(unseen_since, watched), watched)
+            unseen_since = looked
 
 
-def _watch_place(watched: Watched, find: Callable[[], Watched], end: socket.socket) -> None:
-    """Watch until the place is another one, or a link below has changed: what that leads to is not watched yet."""
+def _changes(watched: Watched) -> Iterator[list[Path]]:
+    """What has changed, again and again, and nothing once a look without a change.
+
+    Raises:
+        RuntimeError: watchfiles cannot tell.
+    """
     from watchfiles import watch
-
-    place = watched.place()
 
     def concerns(_: Change, path: str) -> bool:
         return watched.concerns(Path(path))
 
-    changes = watch(
+    for changed in watch(
         watched.folder,
         watch_filter=concerns,
         debounce=_LONGEST_MS,
@@ -179,15 +198,27 @@ def _watch_place(watched: Watched, find: Callable[[], Watched], end: socket.sock
         recursive=watched.file is None,
         raise_interrupt=False,
         ignore_permission_denied=True,
-    )
-    for changed in changes:
-        paths = [Path(path) for _, path in changed]
-        if find().place() != place:
-            return
-        if paths:
-            _tell(end, sorted({str(_within(path, watched.folder)) for path in paths}))
-        if any(map(_leads_to_folder, paths)):
-            return
+    ):
+        yield [Path(path) for _, path in changed]
+
+
+def _changed_since(moment: float, watched: Watched) -> list[Path]:
+    """The files that concern the app, and were written or put there since a moment of `time.time`, or inf for none."""
+    found: list[Path] = []
+    if moment == math.inf:
+        return found
+    for folder, folders, files in os.walk(watched.folder):
+        folders[:] = [name for name in folders if name not in _NOT_THE_APPS]
+        for path in (Path(folder, name) for name in files):
+            with contextlib.suppress(OSError):
+                if path.stat().st_ctime >= moment and watched.concerns(path):
+                    found.append(path)
+    return found
+
+
+def _tell_paths(end: socket.socket, paths: Iterable[Path], watched: Watched) -> None:
+    if names := sorted({str(_within(path, watched.folder)) for path in paths}):
+        _tell(end, names)
 
 
 def _tell(end: socket.socket, changed: list[str]) -> None:

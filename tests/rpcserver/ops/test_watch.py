@@ -161,6 +161,20 @@ def test_a_file_whose_name_is_no_text_keeps_nobody_from_seeing_others(
     assert "exited" not in caplog.text
 
 
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_change_beside_that_of_a_file_whose_name_is_no_text_is_seen_as_well(
+    host: Host, tmp_path: Path, before: int
+) -> None:
+    host.until_reloaded((tmp_path / "calc.py").touch)
+    for number in range(before):
+        (tmp_path / os.fsdecode(b"n\xff%d.txt" % number)).touch()
+        host.turn(0.3)
+    reloads = host.reloads
+    (tmp_path / os.fsdecode(b"n\xff.txt")).touch()
+    (tmp_path / "calc.py").touch()
+    host.run_until(lambda: host.reloads > reloads)
+
+
 def test_many_changes_at_once_are_one_reload(host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     host.until_reloaded((tmp_path / "first.py").touch)
