@@ -95,7 +95,7 @@ def _address(family: socket.AddressFamily, text: bytes) -> str:
     written = text.decode("ascii", "backslashreplace")
     try:
         return socket.inet_ntop(family, socket.inet_pton(family, written))
-    except OSError:
+    except (OSError, ValueError):  # the latter for a NUL
         raise ValueError(f"{written!r} is no such address") from None
 
 
