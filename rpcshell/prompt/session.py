@@ -183,11 +183,14 @@ class Prompt:
 
         form = FormPrompt(self.screen, self._prompt.app.input, self._prompt.app.output)
         while (question := self._questions.next()) is not None:
+            who = self._who()
             try:
-                question.answer(*form.ask(self._who(), question.form, self._prompt.style or THEME))
+                answer = form.ask(who, question.form, self._prompt.style or THEME)
             except KeyboardInterrupt:
                 question.answer("cancel")
                 self._questions.give_up()
+            else:
+                question.answer(*answer)
 
     def _who(self) -> str:
         """Who asks: what the user calls the server, and what it calls itself."""
