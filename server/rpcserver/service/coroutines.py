@@ -65,6 +65,9 @@ class CoroutineRunner:
 
 
 def import_ahead() -> None:
-    """Import what coroutines run on, where the app has asyncio already, for processes that are forked to share it."""
+    """Import what coroutines run on, where the app has asyncio already.
+
+    Processes that are forked share it then, and one without a free descriptor can run its first coroutine.
+    """
     if "asyncio" in sys.modules:
         importlib.import_module("rpcserver.service.loop_thread")

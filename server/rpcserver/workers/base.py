@@ -19,7 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
 from rpcserver.service.context import WorkerInfo
-from rpcserver.service.coroutines import CoroutineRunner
+from rpcserver.service.coroutines import CoroutineRunner, import_ahead
 from rpcserver.service.discovery import checksum_of
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.system.at_exit import AtExit
@@ -156,13 +156,14 @@ class Worker(abc.ABC):
         if self._current is not None:
             self._current.reclaim()
 
-    def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
-        """Get what `run` cannot do without, before the worker is ready.
+    def prepare(self) -> None:
+        """Get what `run` and handlers cannot do without, before the worker is ready.
 
         Raises:
             NoThread: there is no thread left.
             OSError: there is no descriptor left.
         """
+        import_ahead()
 
     def start_service(self) -> None:
         """Run the service's start hooks, before the worker is ready; raises AppFailed where one fails."""

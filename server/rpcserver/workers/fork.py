@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from rpcserver.service.coroutines import import_ahead
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
@@ -94,7 +93,7 @@ class ForkWorker(Worker):
 
     def prepare(self) -> None:
         """Import what conversations and handlers need, which each child would do anew."""
-        import_ahead()
+        super().prepare()
         if self.terms.tls is not None:
             import_module("rpcserver.workers.tls_session")
         if self.settings.proxy_protocol is not None:

@@ -67,6 +67,7 @@ class PoolWorker(ThreadedWorker):
 
     def prepare(self) -> None:
         """Start the lookout and the pool, which has fewer threads where there are no more."""
+        super().prepare()
         self._lookout = start_thread(self._look_out, "rpcserver-lookout")
         self._add_thread()
         for number in range(1, self.settings.threads):

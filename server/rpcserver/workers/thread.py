@@ -262,6 +262,7 @@ class ThreadWorker(ThreadedWorker):
 
     def prepare(self) -> None:
         """Prepare for the signal that interrupts threads; they start with their connections."""
+        super().prepare()
         self.signals.handle(_INTERRUPT, ignore)
         # What else a thread may be waiting for goes on.
         signal.siginterrupt(_INTERRUPT, False)

@@ -77,7 +77,7 @@ def test_meta_and_context_say_who_serves(server: Server, model: str) -> None:
 
 
 WITH_AN_EVENT_LOOP = ["rpcserver.service.loop_thread", "rpcserver.service.on_loop"]
-"""What models that block import beside asyncio, with the first coroutine."""
+"""What models that block import beside asyncio, where the app has it, before they are ready."""
 
 
 def test_a_worker_imports_nothing_after_its_fork_but_what_coroutines_run_on(server: Server, model: str) -> None:
@@ -85,6 +85,12 @@ def test_a_worker_imports_nothing_after_its_fork_but_what_coroutines_run_on(serv
         for method in ("echo", "later", "whoami", "blob", "no such method"):
             client.call(method, [1])
         assert client.call("imported_late").result == ([] if model == "async" else WITH_AN_EVENT_LOOP)
+
+
+@pytest.mark.parametrize("model", ["sync", "thread"])
+def test_what_coroutines_run_on_is_there_before_the_first_of_them(model: str, tmp_path: Path) -> None:
+    with running("-m", model, "-w", "1", app=MODELS_APP, folder=tmp_path) as server, server.connect() as client:
+        assert client.call("imported_late").result == WITH_AN_EVENT_LOOP
 
 
 @pytest.mark.parametrize("options", [("-m", "sync", "--preload"), ("-m", "fork")], ids=["stem", "fork"])
