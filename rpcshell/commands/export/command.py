@@ -19,7 +19,7 @@ from rpcshell.commands.groups import SCRIPT
 from rpcshell.servers.folders import user_path
 from rpcshell.shell.command import command
 from rpcshell.version import __version__
-from rpcshell.view.units import count_of
+from rpcshell.view.units import count_of, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,8 +92,9 @@ def export(
     if (named := _not_written(target)) and any(record.target == str(target) for record in records):
         shell.output.note(f"{named} of {shell.session.name} is not in the file, where it could be read")
     if left_out:
-        what = count_of(left_out, "call")
-        shell.output.note(f"left out: {what} that had no reply, was too large or too deep, or depends on others")
+        what, were = count_of(left_out, "call"), plural(left_out, "was", "were")
+        depend = plural(left_out, "depends", "depend")
+        shell.output.note(f"left out: {what} that had no reply, {were} too large or too deep, or {depend} on others")
 
 
 def _not_written(target: Target | None) -> str:

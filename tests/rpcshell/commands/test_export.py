@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.client.errors import CallError, UsageError
+from rpcshell.client.errors import CallError, ShellError, UsageError
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.servers import needs_server
@@ -121,6 +121,19 @@ def test_a_call_whose_outcome_depends_on_others_is_no_test(shell: Shell, output:
     shell.execute(":export pytest")
     assert "order_get" not in output.texts[-1]
     assert output.notes[-1].startswith("left out: 1 call ")
+
+
+def test_what_is_left_out_is_told_of_one_call_and_of_several(shell: Shell, output: Recording, address: str) -> None:
+    call_all(shell, address, ["ping 1"])
+    shell.session.settings.set("timeout", "0.01")
+    for told in (
+        "left out: 1 call that had no reply, was too large or too deep, or depends on others",
+        "left out: 2 calls that had no reply, were too large or too deep, or depend on others",
+    ):
+        with pytest.raises(ShellError, match="within"):
+            shell.execute("sleep seconds=0.5")
+        shell.execute(":export python")
+        assert output.notes[-1] == told
 
 
 def test_a_file_that_is_there_is_written_over_only_when_told(shell: Shell, address: str, tmp_path: Path) -> None:
