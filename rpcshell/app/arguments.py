@@ -221,7 +221,7 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
 )
 @_other(
     "--man",
-    type=click.Choice(["rpcshell", *GUIDES]),
+    type=click.Choice(["rpcshell", "rpcserver", *GUIDES]),
     is_flag=False,
     flag_value="rpcshell",
     metavar="[GUIDE]",

@@ -23,14 +23,16 @@ _OF_A_PROGRAM: Final = {"rpcshell": "language", "rpcserver": "server"}
 
 
 def show_manual(name: str, help_text: str) -> None:
-    """Show a guide, or that of the program below its help: by the page where there is a terminal.
+    """Show a guide, that of a program by the program's name: by the page where there is a terminal.
+
+    The help is of `rpcshell` itself, and stands above its guide.
 
     Raises:
         OSError: It cannot be written.
     """
     width = min(columns_of_terminal(), _WIDEST)
     text = guide_text(read_guide_here(_OF_A_PROGRAM.get(name, name)), width)
-    if name in _OF_A_PROGRAM:
+    if name == "rpcshell":
         others = "\n".join(f"  rpcshell --man {guide:<12}  {about}" for guide, about in GUIDES.items())
         text = f"{help_text}\n\n{text}\n\nGuides\n\n{others}"
     pager = find_pager() if is_terminal(sys.stdout) else None

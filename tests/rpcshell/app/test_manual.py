@@ -36,8 +36,16 @@ def test_the_manual_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_guide_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert read_arguments(["--man", "fleet"]) is None
     assert capsys.readouterr().out.startswith("Calling several servers as one\n")
-    with pytest.raises(UsageError, match="not one of 'rpcshell', 'tour'"):
+    with pytest.raises(UsageError, match="not one of 'rpcshell', 'rpcserver', 'tour'"):
         read_arguments(["--man", "8080"])
+
+
+def test_the_servers_manual_has_the_names_of_its_command_and_of_its_guide(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_arguments(["--man", "rpcserver"]) is None
+    shown = capsys.readouterr().out
+    assert "SIGTTIN" in shown
+    assert read_arguments(["--man", "server"]) is None
+    assert capsys.readouterr().out == shown
 
 
 def test_a_page_tells_where_the_files_are_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
