@@ -15,6 +15,7 @@ from rpcshell.commands.groups import SHELL, TALK
 from rpcshell.commands.method_page import columns, describe_method, example_call
 from rpcshell.commands.methods import unknown_method
 from rpcshell.guides import GUIDES, read_guide_here
+from rpcshell.line.language import CommandLine, parse
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.shell.discovery import introduction
@@ -102,8 +103,20 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
         shell.output.pieces(guide_page(read_guide_here(name), min(_columns(), _WIDEST)))
     elif (method := shell.session.method(name)) is not None:
         shell.output.text(describe_method(method))
+    elif (found := _command_of_line(shell, name)) is not None:
+        shell.output.text(found.help())
     else:
         raise _unknown_name(shell, name)
+
+
+def _command_of_line(shell: Shell, text: str) -> Command | None:
+    """The command of a line such as `wire send`; none where a command such as `drill` has others below it."""
+    line = parse(f":{text}").body
+    if not isinstance(line, CommandLine):
+        return None
+    found, line = shell.commands.meant(line)
+    below = found is not None and any(each.name.startswith(f"{found.name} ") for each in shell.commands)
+    return None if below else found
 
 
 def _unknown_name(shell: Shell, name: str) -> UsageError:

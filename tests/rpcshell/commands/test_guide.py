@@ -21,6 +21,31 @@ class ShopSession(Session):
 
 
 @pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        (":help wire", ":wire "),
+        (":help wire send", ":wire "),
+        (":help :wire send split", ":wire "),
+        (":help export pytest", ":export "),
+        (":help exit 3", ":quit"),
+        (":help drill kill 3", ":drill kill "),
+    ],
+)
+def test_a_line_of_a_command_is_explained_by_its_command(line: str, usage: str) -> None:
+    output = Recording()
+    Shell(ShopSession(background=False), output, load_commands).execute(line)
+    assert output.texts[0].startswith(f"Usage: {usage}")
+
+
+def test_what_may_be_another_command_is_not_explained_by_the_one_above_it() -> None:
+    shell = Shell(ShopSession(background=False), Recording(), load_commands)
+    for name, hint in (("drill kil", "did you mean :help drill kill?"), ("wirr", "did you mean :help wire?")):
+        with pytest.raises(UsageError, match=f"no help for {name}") as caught:
+            shell.execute(f":help {name}")
+        assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
     ("line", "text"),
     [(":edit", None), (":edit add", 'add {"a": 1.5}')],
 )
