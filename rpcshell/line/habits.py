@@ -35,6 +35,8 @@ def habit(text: str) -> Habit | None:
     word, rest = word.removesuffix("()"), rest.strip()
     if word in _LEAVE and not rest:
         return Habit(word, ":quit")
+    if word in _LEAVE and rest.isdecimal():
+        return Habit(word, say=":quit leaves, and takes no exit code")
     if word in _EXPLAIN and len(rest.split()) <= 1:
         return Habit(word, f":help {rest}".rstrip())
     if word in _DESCRIBE and len(rest.split()) == 1:

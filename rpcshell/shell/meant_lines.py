@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rpcshell.client.errors import UsageError
 from rpcshell.line.habits import Habit, habit
+from rpcshell.line.language import CommandLine, parse
 from rpcshell.line.masking import Known, mask_line, mask_message
 
 if TYPE_CHECKING:
@@ -59,4 +60,10 @@ def _refuse_command_without_colon(
 
 def command_without_colon(word: str, text: str, known: Known, commands: Callable[[], CommandRegistry]) -> str | None:
     """How a line is written whose first word is a command's and no method's."""
-    return f":{mask_line(text.strip(), known)} is the command" if word.isalpha() and commands().find(word) else None
+    found = commands().find(word) if word.isalpha() else None
+    if found is None:
+        return None
+    line = parse(f":{text.strip()}").body
+    if isinstance(line, CommandLine) and line.words and not (found.spec.arguments or found.spec.options):
+        return f":{word} is the command, and takes nothing more"
+    return f":{mask_line(text.strip(), known)} is the command"

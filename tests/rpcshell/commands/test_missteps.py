@@ -34,6 +34,11 @@ def test_what_everyone_types_is_done_or_said_and_not_sent(connected: Shell, outp
         ("connect 8080", ":connect 8080 is"),
         ("rpcshell --spawn 4", ":spawn 4"),
         ("clear", "Ctrl-L"),
+        ("exit 3", ":quit leaves, and takes no exit code"),
+        ("quit now", ":quit is the command, and takes nothing more"),
+        ("exit | cat", r":exit \| cat is the command"),
+        ("workers -x", ":workers is the command, and takes nothing more"),
+        ("stop --yes", ":stop --yes is the command"),
     ):
         with pytest.raises(UsageError, match=said):
             connected.execute(line)
