@@ -11,7 +11,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.client.errors import ShellError, SyntaxProblem, UsageError
+from rpcshell.client.errors import CallError, Cancelled, ShellError, SyntaxProblem, UsageError
 from rpcshell.line.language import (
     CallLine,
     CommandLine,
@@ -205,6 +205,23 @@ class Shell:
         if not isinstance(line.body, CallLine) or line.body.assignment is not None:
             raise UsageError(f"{text} is no call", hint='a call is a method and its params, such as ping {"a": 1}')
         return line.body.method, self._params(line, line.body)
+
+    def refuse_absent(self, text: str, method: str, params: object) -> None:
+        """Refuse a call of a method that the target neither lists nor takes, for a command that makes it many times.
+
+        A target may take more than it lists: making the call once finds that out. Who has not told yet is not asked.
+
+        Raises:
+            CallError: The method is not listed, and that is what was answered.
+            Cancelled: Ctrl-C was pressed.
+        """
+        listed, fleet = self.session.catalog.methods, self.session.fleet
+        if not listed or method in listed or (fleet is not None and fleet.differ):
+            return
+        call = self.session.attempt(method, params, line=text)
+        if isinstance(call.error, CallError | Cancelled):
+            self._missteps.complete(call, call.error)
+            raise call.error
 
     def prepare(self, target: Destination) -> None:
         """Run the lines of a target, whose results are not shown."""

@@ -53,6 +53,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     Raises:
         UsageError: What was asked for makes no sense.
         NotConnected: There is no server.
+        CallError: The server neither lists the method nor takes it.
         Cancelled: It was interrupted, and nobody sees that; or before there was anything to show.
         ShellError: The server cannot be reached, or no call went well, and nobody sees that.
     """
@@ -78,6 +79,8 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     if not options.models:
         _refuse_targets(shell, options)
     try:
+        if not options.models or shell.session.spawned_at(shell.session.target) is not None:
+            shell.refuse_absent(call, method, params)
         # What serves one connection at a time would serve this one.
         shell.session.hang_up()
         measured = _Conductor(shell, plan, options).measure()

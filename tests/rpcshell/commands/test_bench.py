@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.client.errors import Cancelled, ConnectionFailed, NotConnected, ShellError, UsageError
+from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, NotConnected, ShellError, UsageError
 from rpcshell.client.target import Target
 from rpcshell.commands import load_commands
 from rpcshell.lab.bench.measurement import RunProgress
@@ -209,7 +209,32 @@ def test_without_a_terminal_a_run_that_brought_nothing_is_an_error(address: str)
     session = Session(background=False)
     session.connect(address)
     with pytest.raises(ShellError, match="no call went well"):
-        Shell(session, output, load_commands).execute(":bench -n 3 -c 1 --json nonesuch")
+        Shell(session, output, load_commands).execute(":bench -n 3 -c 1 --json fail message=Oops")
     session.close()
-    assert output.values[0][1]["problems"] == {"error -32601": 3}
-    assert "nonesuch" in output.values[0][1]["examples"]["error -32601"]
+    assert output.values[0][1]["problems"] == {"error -32000": 3}
+    assert output.values[0][1]["examples"]["error -32000"] == "Oops"
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_a_misspelt_method_is_told_before_the_load(address: str, interactive: bool) -> None:
+    screen = Screen()
+    session = Session(background=False)
+    session.connect(address)
+    shell = Shell(session, screen, load_commands, interactive=interactive)
+    for call in ("pnig", 'pnig {"a": 1}'):
+        with pytest.raises(CallError, match="did you mean ping"):
+            shell.execute(f":bench -n 3 -c 1 {call}")
+    session.close()
+    assert (screen.drawn, screen.texts) == ([], [])
+
+
+def test_a_misspelt_method_is_told_before_models_are_started_that_are_compared(shell: Shell, output: Recording) -> None:
+    shell.execute(":spawn 1")
+    with pytest.raises(CallError, match="did you mean ping"):
+        shell.execute(":bench -n 3 --models sync,thread pnig")
+    assert len(output.texts) == 1
+
+
+def test_a_method_that_is_not_listed_is_loaded_where_the_server_takes_it(connected: Shell, output: Recording) -> None:
+    connected.execute(":bench -n 3 -c 1 --json rpc.discover")
+    assert (output.values[0][1]["calls"], output.values[0][1]["failed"]) == (3, 0)
