@@ -34,6 +34,7 @@ from rpcshell.prompt.tabstops import FieldMarks, Tabstops
 from rpcshell.prompt.terminal_background import background_without_asking, hear_background, terminal_output
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import StatusBar, Toolbar
+from rpcshell.prompt.typeahead import take_interrupt
 from rpcshell.shell.address_book import short_name
 from rpcshell.shell.questions import Questions
 from rpcshell.view.escape import visible
@@ -201,14 +202,20 @@ class Prompt:
     def _read_line(self) -> str:
         # While keys are read, Ctrl-C is one of them. A signal that comes when they are no longer read is for what the
         # line does: prompt_toolkit's handler would lose it with its event loop, asyncio's raises KeyboardInterrupt.
+        source = self._prompt.app.input
         while True:
             try:
-                return self._prompt.prompt(
-                    default=self._actions.take_draft() or "",
-                    handle_sigint=False,
-                    set_exception_handler=False,
-                    pre_run=self._begin_line,
-                )
+                # The modes are put back right after the last look at the keys: what comes later is for what is run.
+                with source.raw_mode():
+                    line = self._prompt.prompt(
+                        default=self._actions.take_draft() or "",
+                        handle_sigint=False,
+                        set_exception_handler=False,
+                        pre_run=self._begin_line,
+                    )
+                    if line.strip() and take_interrupt(source):
+                        raise KeyboardInterrupt
+                    return line
             except _Cleared:
                 return ""
             except _Asked:

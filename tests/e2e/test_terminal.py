@@ -157,6 +157,13 @@ def test_ctrl_c_cancels_a_call_and_the_prompt_lives(terminal: Terminal) -> None:
     terminal.wait_for(r"^pong 7$")
 
 
+def test_ctrl_c_in_the_instant_of_enter_cancels_the_line_and_what_was_typed_before_it(terminal: Terminal) -> None:
+    address = spawn_waiting(terminal)
+    terminal.send(f"hang{ENTER}ping 1{ENTER}{CTRL_C}ping 2{ENTER}ping 3{ENTER}")
+    terminal.wait_for(rf"^{re.escape(address)}> hang\n+error: cancelled\n{re.escape(address)}> ping 2\npong 2$")
+    terminal.wait_for("^pong 3$")
+
+
 def test_keys_pressed_during_a_call_are_for_the_next_prompt(terminal: Terminal) -> None:
     address = spawn_waiting(terminal)
     terminal.send(f"pause{ENTER}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from prompt_toolkit.history import InMemoryHistory
-from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from rpcshell.commands import load_commands
@@ -149,6 +149,27 @@ def test_an_interrupt_right_after_a_line_was_accepted_is_heard(monkeypatch: pyte
             with pytest.raises(KeyboardInterrupt):
                 prompt.read()
         assert prompt.read() == "ping 2"
+
+
+def test_ctrl_c_while_an_accepted_line_is_drawn_for_the_last_time_is_heard() -> None:
+    with prompt_with("ping 1\r") as prompt:
+        application = prompt._prompt.app
+
+        def press(_application: object) -> None:
+            if application.is_done:
+                application.after_render -= press
+                assert isinstance(application.input, PipeInput)
+                application.input.send_text("ping 2\r\x03ping 3\r")
+
+        application.after_render += press
+        with pytest.raises(KeyboardInterrupt):
+            prompt.read()
+        assert prompt.read() == "ping 3"
+
+
+def test_ctrl_c_after_an_empty_line_is_for_the_next_one() -> None:
+    with prompt_with("\rping 1\x03ping 2\r") as prompt:
+        assert [prompt.read(), prompt.read(), prompt.read()] == ["", "", "ping 2"]
 
 
 def test_an_interrupt_from_elsewhere_ends_the_reading() -> None:
