@@ -4,7 +4,8 @@ import enum
 import gc
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,15 +25,26 @@ def steps(function: Callable[[], object]) -> int:
         count += event == "line"
         return trace
 
-    # What is collected meanwhile may be another test's, and has lines of its own to run at its end.
+    before = sys.gettrace()
+    with no_garbage_collected():
+        sys.settrace(trace)
+        try:
+            function()
+        finally:
+            sys.settrace(before)
+    return count
+
+
+@contextmanager
+def no_garbage_collected() -> Iterator[None]:
+    """Run nothing but what is written there: what is collected may be another test's, and has code of its own to run.
+
+    So has hypothesis, which is told of each collection.
+    """
     collects = gc.isenabled()
     gc.disable()
-    before = sys.gettrace()
-    sys.settrace(trace)
     try:
-        function()
+        yield
     finally:
-        sys.settrace(before)
         if collects:
             gc.enable()
-    return count

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from rpcserver.service.context import MethodLogger
 from rpcserver.system.log import LineHandler, configure, keep_enabled, visible
 from tests.servers import PATIENCE, running
+from tests.steps import no_garbage_collected
 
 EVIL = "a\nb\r\x1b[31mred\x07\x9b2J\u202egnp\u2028end\ud800"
 
@@ -316,14 +317,15 @@ def test_what_is_thrown_into_a_thread_that_logs_leaves_the_log_to_others() -> No
 
     for place in itertools.count(1):
         left = place
-        try:
-            sys.setprofile(strike)
-            written.logger.warning("struck")
-            break
-        except Struck:
-            pass
-        finally:
-            sys.setprofile(None)
+        with no_garbage_collected():
+            try:
+                sys.setprofile(strike)
+                written.logger.warning("struck")
+                break
+            except Struck:
+                pass
+            finally:
+                sys.setprofile(None)
         other = threading.Thread(target=written.logger.warning, args=("another",), daemon=True)
         other.start()
         other.join(PATIENCE)
