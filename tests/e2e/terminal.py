@@ -9,7 +9,7 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -202,6 +202,12 @@ class Terminal:
             if (column := line.find(text)) >= 0:
                 return self._screen.buffer[row][column]
         raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
+
+    def wait_for_style(self, text: str, holds: Callable[[pyte.screens.Char], bool]) -> None:
+        """Read until the first character of a text on the screen is drawn so, which may come after the text."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds(found := self.style_at(text)):
+            assert self._read(deadline), f"{text!r} is drawn as {found}; the screen:\n{self.text}"
 
     def column_of(self, text: str) -> int:
         """The column of the screen where a text begins, in the first row that has it; wide characters take two."""

@@ -44,10 +44,10 @@ def test_nested_params_are_completed_documented_and_checked(terminal: Terminal) 
     terminal.send('"q' + TAB)
     terminal.wait_for(r'\[\{"quantity":')
     terminal.wait_for(r"^ +1 +default")
-    assert terminal.style_at("quantity?").reverse
+    terminal.wait_for_style("quantity?", lambda drawn: drawn.reverse)
     terminal.send('0, "sku": "TEA-42"}], ')
     terminal.wait_for(r"^column \d+: at least 1")
-    assert terminal.style_at('0, "sku"').underscore
+    terminal.wait_for_style('0, "sku"', lambda drawn: drawn.underscore)
     assert not terminal.style_at('"sku"').underscore
     terminal.send('"ship')
     terminal.wait_for(r"^ +shipping +Shipping")

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -151,11 +152,12 @@ def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind:
 def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_path: Path) -> None:
     with running("-w", "1", folder=tmp_path) as server:
         limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        numbers = [int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir()]
-        limit = max(numbers) + 1 + spare
+        numbers = {int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir()}
+        limit = next(number for number in count() if number not in numbers) + spare
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
-        # Free numbers are taken by those who come first; some of those that were seen may be free again.
-        early = [control_client(server) for _ in range(limit)]
+        # Free numbers are taken by those who come first; some of those that were seen may be free again. More clients
+        # than a few would be too many, however many descriptors there are.
+        early = [control_client(server) for _ in range(spare + 10)]
         server.wait_for_log("clients of the control socket are not served for now: Too many open files")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         with steering(server) as arbiter:

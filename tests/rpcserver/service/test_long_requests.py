@@ -84,6 +84,9 @@ def test_a_long_request_is_read_once_and_collects_no_garbage_meanwhile() -> None
     collections: list[int] = []
     params = [{"a": [number]} for number in range(5000)]
     body = json.dumps({"in": "ping", "params": params}).encode()
+    # The first one makes a decoder, and what was made for this test counts towards the next collection.
+    READER.read(body)
+    gc.collect()
     gc.callbacks.append(lambda phase, info: collections.append(threading.get_ident()))
     try:
         request = READER.read(body)

@@ -112,6 +112,10 @@ def test_so_is_one_whose_handshake_or_whose_tls_has_failed(model: str, tmp_path:
         until(lambda: observer.call("conversations").result == 1)
 
 
+FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+"""Has glibc give back what is large as soon as it is freed (mallopt(3)); else it keeps up to twice the largest."""
+
+
 def resident(server: Server) -> int:
     """The memory of its only worker, in bytes."""
     (worker,) = server.workers()
@@ -121,7 +125,8 @@ def resident(server: Server) -> int:
 @pytest.mark.samples(1)
 @in_one_process
 def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_path: Path) -> None:
-    with running("-m", model, "-w", "1", folder=tmp_path) as server, server.connect() as observer:
+    options = ("-m", model, "-w", "1")
+    with running(*options, folder=tmp_path, env=FREED_AT_ONCE) as server, server.connect() as observer:
         calls(observer)
         before = resident(server)
         clients = [server.connect() for _ in range(3)]
@@ -138,7 +143,7 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_pa
 def test_an_idle_connection_holds_nothing_of_its_last_reply_over_tls(model: str, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     with (
-        running("-m", model, "-w", "1", *certificates.asking, folder=tmp_path) as server,
+        running("-m", model, "-w", "1", *certificates.asking, folder=tmp_path, env=FREED_AT_ONCE) as server,
         secured(server, certificates.context()) as observer,
     ):
         calls(observer)
