@@ -114,7 +114,7 @@ def _command_of_line(shell: Shell, text: str) -> Command | None:
     line = parse(f":{text}").body
     if not isinstance(line, CommandLine):
         return None
-    found, line = shell.commands.meant(line)
+    found, line = line.meant(shell.commands.find)
     below = found is not None and any(each.name.startswith(f"{found.name} ") for each in shell.commands)
     return None if below else found
 

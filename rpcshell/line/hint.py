@@ -72,7 +72,7 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
                 found_inside = hint(inner[0], cursor - inner[1], around)
                 if found_inside.text:
                     return found_inside
-            spec, _ = around.meant(command)
+            spec, _ = command.meant(around.command)
             return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
         case CallLine() as call if (method := around.catalog.methods.get(call.method)) is not None:
             text, focus = method.signature_about(_parameter_index_at(call, cursor, method))
@@ -90,7 +90,7 @@ def problems(line: Line, cursor: int | None, around: Surroundings) -> Iterator[P
     syntax = [_readable(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
     match line.body:
         case CommandLine() as command:
-            if around.meant(command)[0] is None and command.name and cursor > command.name_end:
+            if command.meant(around.command)[0] is None and command.name and cursor > command.name_end:
                 yield _unknown_command(command, around.commands)
                 return
             yield from syntax
@@ -151,7 +151,7 @@ def _readable(problem: Problem) -> Problem:
 
 def _inner_line(line: Line, command: CommandLine, around: Surroundings) -> tuple[Line, int] | None:
     """The line that a command takes, as in `:watch 2 user.get id=1`, and where it begins."""
-    spec, command = around.meant(command)
+    spec, command = command.meant(around.command)
     if spec is None or (start := inner_call(command, spec)) is None:
         return None
     text = line.text[start:]

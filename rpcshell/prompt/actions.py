@@ -110,7 +110,9 @@ class Actions:
         settings = self._context.settings
         match action:
             case "help":
-                self._run(self._question(event.current_buffer.text), event)
+                from rpcshell.prompt.reading import question
+
+                self._run(question(self._context, event.current_buffer.text), event)
             case "doc":
                 settings.set("doc", not settings.doc)
             case "format":
@@ -121,11 +123,6 @@ class Actions:
                 run_in_terminal(lambda: self._edit(event.current_buffer))
             case line:
                 self._run(line, event)
-
-    def _question(self, text: str) -> str:
-        from rpcshell.prompt.reading import question
-
-        return question(self._context, text)
 
     def _run(self, line: str, event: KeyPressEvent) -> None:
         """Have a line read instead of what is typed, which comes back afterwards."""

@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History
@@ -76,9 +77,6 @@ class LineHistory(History):
 
     def load_history_strings(self) -> Iterable[str]:
         """The entries of the file, newest first; cuts the file if it has grown over the cap."""
-        # The first prompt comes before what was typed in earlier sessions.
-        from rpcshell.prompt.history_entries import history_line, read_entries
-
         entries: list[str] = []
         with self._problems_told():
             path = self._find()
@@ -87,16 +85,15 @@ class LineHistory(History):
                     lines = _read(file)
                     # Only what is kept is decoded: the file may be anybody's, and of any length.
                     overfull = len(lines) > self._cap + self._cap // 10
-                    entries = read_entries(lines[-self._cap :] if overfull else lines)
+                    entries = _entries(lines[-self._cap :] if overfull else lines)
                     if overfull:
-                        replace_file(path.resolve(), b"".join(map(history_line, entries)))
+                        replace_file(path.resolve(), b"".join(map(_line, entries)))
         self._last = entries[-1] if entries else None
         return reversed(entries)
 
     def store_string(self, string: str) -> None:
         """Write a line to the file without its secrets, unless it repeats the one before or begins with a blank."""
         from rpcshell.line.masking import Known, mask_line
-        from rpcshell.prompt.history_entries import history_line
 
         entry = mask_line(string, Known() if self._known is None else self._known())
         if self._broken or entry == self._last or string[:1].isspace():
@@ -107,7 +104,7 @@ class LineHistory(History):
                 return
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(path) as file:
-                os.write(file, _after_damage(file) + history_line(entry))
+                os.write(file, _after_damage(file) + _line(entry))
             self._last = entry
 
     def _find(self) -> Path | None:
@@ -161,3 +158,26 @@ def _after_damage(file: int) -> bytes:
     """A newline, where a full disk or a crash has left the last line of the file without one."""
     size = os.fstat(file).st_size
     return b"\n" if size and os.pread(file, 1, size - 1) != b"\n" else b""
+
+
+def _line(entry: str) -> bytes:
+    # The first prompt comes before what was typed in earlier sessions.
+    import json
+
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _entries(lines: Iterable[bytes]) -> list[str]:
+    """The entries of lines, without those that repeat the one before."""
+    entries = (entry for line in lines if (entry := _decoded(line)) is not None)
+    return [entry for entry, _ in groupby(entries)]
+
+
+def _decoded(line: bytes) -> str | None:
+    import json
+
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, str) and entry.strip() else None

@@ -12,8 +12,10 @@ from prompt_toolkit.cursor_shapes import CursorShape, DynamicCursorShapeConfig, 
 from prompt_toolkit.cursor_shapes import SimpleCursorShapeConfig as OneShape
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition, emacs_insert_mode, emacs_mode, has_focus, vi_insert_mode
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.vi_state import InputMode
+from prompt_toolkit.keys import Keys
 
 from rpcshell.prompt.lexer import open_brackets
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.application import Application
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.cursor_shapes import CursorShapeConfig
+    from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
     from rpcshell.line.language import Line
@@ -180,6 +183,19 @@ def prompt_escape(application: Application[Any]) -> None:
 
 
 def _missing_secrets(context: LineContext, text: str) -> list[int]:
-    from rpcshell.prompt.reading import missing_secrets
+    """Where a line that was kept in the history lacks its secrets."""
+    from rpcshell.line.masking import masked_places
 
-    return missing_secrets(context, text)
+    return masked_places(text, context.known())
+
+
+def take_interrupt(source: Input) -> bool:
+    """Take away Ctrl-C and all that was typed before it, as a terminal does that makes a signal of it (termios(3)).
+
+    The keys are those right after the Enter that ended a line, while the terminal still made no signals of any. False,
+    with all of them kept for the next line, if it was not pressed.
+    """
+    presses = [*get_typeahead(source), *source.read_keys()]
+    end = max((place for place, press in enumerate(presses, 1) if press.key == Keys.ControlC), default=0)
+    store_typeahead(source, presses[end:])
+    return end > 0

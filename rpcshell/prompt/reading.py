@@ -1,4 +1,4 @@
-"""How the line being typed is read: what could stand in it, what it asks about, and what of it is secret.
+"""How the line being typed is read: what could stand in it, and what it asks about.
 
 All of this takes the language, so that what draws the first prompt imports it with the first key.
 """
@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rpcshell.line.language import CallLine, CommandLine, expand_alias, method_text
-from rpcshell.line.masking import masked_places
 from rpcshell.line.method_index import MENU
 from rpcshell.line.suggest import Surroundings, suggest
 from rpcshell.view.units import count_of
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
     from rpcshell.prompt.context import LineContext
 
 
-def missing_secrets(context: LineContext, text: str) -> list[int]:
-    """Where a line that was kept in the history lacks its secrets."""
-    return masked_places(text, context.known())
-
-
 def expanded(context: LineContext, text: str) -> tuple[Line, int]:
     """What a text means where it begins with an alias, and how far what follows the alias has moved."""
     return expand_alias(context.read(text), context.aliases)
@@ -37,7 +31,7 @@ def question(context: LineContext, text: str) -> str:
     match context.read(text).body:
         case CallLine(method=name) if context.session.method(name) is not None:
             return f":doc {method_text(name)}"
-        case CommandLine() as typed if (command := context.commands.meant(typed)[0]) is not None:
+        case CommandLine() as typed if (command := typed.meant(context.commands.find)[0]) is not None:
             return f":help {command.name}"
     return ":help"
 

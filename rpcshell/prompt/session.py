@@ -25,7 +25,7 @@ from rpcshell.prompt.actions import Actions, action_bindings
 from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
-from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
+from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape, take_interrupt
 from rpcshell.prompt.late_listing import LateListing
 from rpcshell.prompt.lexer import HiddenCharacters, LineLexer, Marks, bracket_marks
 from rpcshell.prompt.programs import edit_text
@@ -34,7 +34,6 @@ from rpcshell.prompt.tabstops import FieldMarks, Tabstops
 from rpcshell.prompt.terminal_background import background_without_asking, hear_background, terminal_output
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import StatusBar, Toolbar
-from rpcshell.prompt.typeahead import take_interrupt
 from rpcshell.shell.address_book import short_name
 from rpcshell.shell.questions import Questions
 from rpcshell.view.escape import visible

@@ -44,7 +44,7 @@ def line_synopsis(context: LineContext, text: str, cursor: int, first: str, rows
     methods = context.catalog.methods
     match line.body:
         case CommandLine() as typed:
-            command, words = context.commands.meant(typed)
+            command, words = typed.meant(context.commands.find)
             if command is None:
                 return []
             start = inner_call(words, command.spec)

@@ -250,10 +250,6 @@ class CommandRegistry:
         """The command of a name or alias."""
         return self._by_name.get(name)
 
-    def meant(self, line: CommandLine) -> tuple[Command | None, CommandLine]:
-        """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
-        return line.meant(self.find)
-
     def resolve(self, name: str) -> Command:
         """The command of a name or alias; raises `UsageError`, with near names, where there is none."""
         if (found := self._by_name.get(name)) is not None:

@@ -265,7 +265,7 @@ class Shell:
         return line
 
     def _run_command(self, line: Line, command: CommandLine) -> None:
-        found, command = self.commands.meant(command)
+        found, command = command.meant(self.commands.find)
         if found is None:
             found = self.commands.resolve(command.name)
         words = [word.text for word in command.words]

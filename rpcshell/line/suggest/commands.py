@@ -45,7 +45,7 @@ def suggest_command_words(
     line: Line, command: CommandLine, cursor: int, around: Surroundings, limit: int, calls: CallsInside
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor behind the name of a command."""
-    spec, meant = around.meant(command)
+    spec, meant = command.meant(around.command)
     if cursor <= meant.name_end:
         # The second word of a name is still being typed.
         spec, meant = around.command(command.name), command

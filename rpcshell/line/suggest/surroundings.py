@@ -154,10 +154,6 @@ class Surroundings:
         """The command of a name or alias."""
         return next((spec for spec in self.commands if name in (spec.name, *spec.aliases)), None)
 
-    def meant(self, line: CommandLine) -> tuple[CommandSpec | None, CommandLine]:
-        """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
-        return line.meant(self.command)
-
     def after(self, line: Line) -> "Surroundings":
         """What the next line can refer to, as far as it can be known before this one has run."""
         match line.body:

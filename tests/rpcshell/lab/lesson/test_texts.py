@@ -112,7 +112,7 @@ def test_what_can_be_tried_are_commands_that_there_are() -> None:
         for one in step.tries:
             body = parse(one.line).body
             assert isinstance(body, CommandLine)
-            found, body = commands.meant(body)
+            found, body = body.meant(commands.find)
             assert found is not None
             for word in body.words:
                 assert not word.text.startswith("-") or found.spec.option(word.text) is not None, one.line
