@@ -90,6 +90,7 @@ class ForkWorker(Worker):
         self._children: dict[int, _Child] = {}
         self._child_ended = False
         self._looks = 0
+        self._reopened = 0
 
     def prepare(self) -> None:
         """Import what conversations and handlers need, which each child would do anew."""
@@ -176,6 +177,7 @@ class ForkWorker(Worker):
         index = next(index for index in range(self.settings.max_children) if index not in self._children)
         place = self._places.get(index) or self._make_place(index)
         place.board.connection_opened()
+        reopened = self._reopened
         try:
             with self.offspring.server_forks():
                 process = self._forker.fork(lambda: self._be_child(connection, place))
@@ -186,6 +188,9 @@ class ForkWorker(Worker):
             self._turn_away(connection)
             return
         self._children[index] = _Child(index, process, place.board, time.monotonic())
+        if self._reopened != reopened:
+            # It was made with the old file, and was not yet among those that are told of the new one.
+            process.send_signal(REOPEN)
         connection.close()
 
     def _make_place(self, index: int) -> _Place:
@@ -247,8 +252,9 @@ class ForkWorker(Worker):
     def _bury(self, child: _Child, end: Exit) -> None:
         level = logging.DEBUG if end.clean else logging.WARNING
         logger.log(level, "process %d %s", child.process.pid, end)
-        child.process.close()
+        # In this order: a signal may have something sent to all of them in between.
         del self._children[child.index]
+        child.process.close()
         self.board.absorb(child.index)
 
     def _on_child(self, _number: int, _frame: FrameType | None) -> None:
@@ -256,6 +262,7 @@ class ForkWorker(Worker):
 
     def _on_reopen(self, number: int, frame: FrameType | None) -> None:
         super()._on_reopen(number, frame)
+        self._reopened += 1
         for child in list(self._children.values()):
             child.process.send_signal(REOPEN)
 

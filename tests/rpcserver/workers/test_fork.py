@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye
+from tests.rpcserver.steering import Gate
 from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, children_of, running, until, watched
 
 HOOKED_APP = (
@@ -158,6 +160,68 @@ def test_a_child_that_dies_takes_nobody_with_it(tmp_path: Path) -> None:
         server.wait_for_log("was killed by SIGKILL")
         assert other.call("pid").result == pid
         assert server.workers() == [worker]
+
+
+NOTING_APP = (
+    PROBE_APP
+    + """
+import logging
+
+@service.method
+def note() -> None:
+    logging.warning("a note")
+"""
+)
+
+
+def test_a_log_that_is_opened_again_while_a_child_is_made_is_that_childs_too(tmp_path: Path) -> None:
+    gate, log = Gate(tmp_path), tmp_path / "log"
+    hook = f"os.register_at_fork(after_in_parent=lambda: gate(*{gate.params!r}))\n"
+    with (
+        running(*("-m", "fork", "-w", "1", "--log-file", str(log)), app=NOTING_APP + hook, folder=tmp_path) as server,
+        server.connect() as client,
+    ):
+        gate.wait()
+        log.rename(tmp_path / "log.1")
+        server.signal(signal.SIGUSR1)
+        # The worker heeds it once the child is made.
+        until(lambda: is_pending(signal.SIGUSR1, *server.workers()))
+        gate.open()
+        until(lambda: client.call("note").fault is None and "a note" in log.read_text())
+
+
+def is_pending(number: signal.Signals, pid: int) -> bool:
+    """Whether a process has been sent a signal that it blocks."""
+    [pending] = re.findall(r"^ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(pending, 16) & 1 << number - 1)
+
+
+def test_a_log_that_is_opened_again_while_a_child_is_buried_costs_no_worker(tmp_path: Path) -> None:
+    app = (
+        NOTING_APP
+        + """
+from rpcserver.system.process import ChildProcess
+
+close = ChildProcess.close
+
+def close_as_the_signal_comes(child):
+    close(child)
+    signal.raise_signal(signal.SIGUSR1)
+
+ChildProcess.close = close_as_the_signal_comes
+"""
+    )
+    log = tmp_path / "log"
+    with running("-m", "fork", "-w", "1", "--log-file", str(log), app=app, folder=tmp_path) as server:
+        workers = server.workers()
+        log.rename(tmp_path / "log.1")
+        with server.connect() as client:
+            client.call("echo", 1)
+        until(log.exists)
+        with server.connect() as client:
+            client.call("note")
+        assert "a note" in log.read_text()
+        assert server.workers() == workers
 
 
 def test_hooks_run_in_each_child(tmp_path: Path) -> None:
