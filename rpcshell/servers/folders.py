@@ -6,11 +6,17 @@ What is in the files is the business of whoever reads or writes them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Final, Generic, Literal, TypeVar
+
+import msgspec
+
+_T = TypeVar("_T")
 
 
 def user_path(text: str) -> Path:
@@ -62,6 +68,34 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+class StateFile(Generic[_T]):
+    """A file of JSON in a folder for what is remembered between runs, of so many bytes at most.
+
+    It is a convenience: a damaged, unreadable or unwritable one means that nothing is remembered, never an error.
+    """
+
+    def __init__(self, folder: Callable[[], Path], name: str, kind: type[_T], *, most: int) -> None:
+        self._folder = folder
+        self._name: Final = name
+        self._kind: Final = kind
+        self._most: Final = most
+
+    def read(self) -> _T | None:
+        """What is in it, if anything is."""
+        try:
+            # A pipe in its place would have its opening wait for a writer.
+            with os.fdopen(os.open(self._folder() / self._name, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                data = file.read(self._most + 1)
+            return msgspec.json.decode(data, type=self._kind) if len(data) <= self._most else None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def write(self, content: _T) -> None:
+        """Put something in its place."""
+        with contextlib.suppress(OSError):
+            replace_file(self._folder() / self._name, msgspec.json.encode(content))
 
 
 def _of_this_user(kind: Literal["config", "state"]) -> Path:

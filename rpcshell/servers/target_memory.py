@@ -1,13 +1,9 @@
 """What is remembered between runs about targets, in one file of the state folder: what they speak, which are plain,
 and which were used.
-
-The file is a convenience: a damaged, unreadable or unwritable one means that nothing is remembered, never an error.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -15,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from rpcshell.servers.folders import replace_file
+from rpcshell.servers.folders import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +33,7 @@ class TargetMemory:
     """Targets that cannot describe themselves, so that they are not asked in every run, and those that were used."""
 
     def __init__(self, folder: Callable[[], Path], clock: Callable[[], float] = time.time) -> None:
-        self._folder = folder
+        self._file = StateFile(folder, _FILE, _Remembered, most=_MOST_BYTES)
         self._clock = clock
         # Threads of one shell lose nothing of each other's; of two shells the later one may.
         self._changing = threading.Lock()
@@ -86,15 +82,7 @@ class TargetMemory:
             self._write(replace(known, spoken=dict(latest)))
 
     def _read(self) -> _Remembered:
-        try:
-            # A pipe in its place would have its opening wait for a writer.
-            with open(self._folder() / _FILE, "rb", opener=_open_at_once) as file:
-                data = file.read(_MOST_BYTES + 1)
-            if len(data) > _MOST_BYTES:
-                return _Remembered()
-            found = msgspec.json.decode(data, type=_Remembered)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return _Remembered()
+        found = self._file.read() or _Remembered()
         now = self._clock()
         plain = {target: until for target, until in found.plain_until.items() if until > now}
         return replace(found, plain_until=plain)
@@ -103,12 +91,7 @@ class TargetMemory:
         plain = {target: until for target, until in content.plain_until.items() if not _holds_secret(target)}
         recent = [target for target in content.recent if not _holds_secret(target)]
         spoken = {target: leads for target, leads in content.spoken.items() if not _holds_secret(leads)}
-        with contextlib.suppress(OSError):
-            replace_file(self._folder() / _FILE, msgspec.json.encode(_Remembered(plain, recent, spoken)))
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+        self._file.write(_Remembered(plain, recent, spoken))
 
 
 def _holds_secret(target: str) -> bool:

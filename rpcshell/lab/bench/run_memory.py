@@ -1,19 +1,17 @@
 """Runs that are remembered, so that the next one of the same call can be held against them: a file of the state folder.
 
-What is kept of a call is a digest, not its params, which may hold secrets. A damaged, unreadable or unwritable file
-means that nothing is remembered, never an error.
+What is kept of a call is a digest, not its params, which may hold secrets.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from rpcshell.lab.bench.rounds import p99_parts, rate_parts
-from rpcshell.servers.folders import replace_file
+from rpcshell.servers.folders import StateFile
 from rpcwire import encode_value
 
 if TYPE_CHECKING:
@@ -73,26 +71,14 @@ class RunMemory:
     """The last runs of benchmarks."""
 
     def __init__(self, folder: Callable[[], Path]) -> None:
-        self._folder = folder
+        self._file = StateFile(folder, _FILE, list[RememberedRun], most=_MOST_BYTES)
 
     def earlier(self, key: str) -> list[RememberedRun]:
         """The runs of a call, the last one at the end."""
-        return [run for run in self._read() if run.key == key]
+        return [run for run in self._file.read() or () if run.key == key]
 
     def remember(self, measurement: Measurement) -> None:
         """Keep a run for later, unless it says nothing; the oldest ones make room."""
         if not measurement.calls or (measurement.interrupted and measurement.seconds < _SHORTEST):
             return
-        self._write([*self._read(), run_of(measurement)][-_MOST_RUNS:])
-
-    def _read(self) -> list[RememberedRun]:
-        try:
-            with (self._folder() / _FILE).open("rb") as file:
-                data = file.read(_MOST_BYTES + 1)
-            return msgspec.json.decode(data, type=list[RememberedRun]) if len(data) <= _MOST_BYTES else []
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return []
-
-    def _write(self, runs: list[RememberedRun]) -> None:
-        with contextlib.suppress(OSError):
-            replace_file(self._folder() / _FILE, msgspec.json.encode(runs))
+        self._file.write([*(self._file.read() or ()), run_of(measurement)][-_MOST_RUNS:])
