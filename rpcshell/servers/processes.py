@@ -46,10 +46,16 @@ def find_server_end(ends: Ends, pids: Iterable[int]) -> ServerEnd | None:
     return None
 
 
+def stat_fields(pid: int) -> list[str]:
+    """What proc(5) tells of a process in `stat`, from its state on; raises `OSError` where it has gone."""
+    # The name before it may have blanks and brackets in it.
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+
+
 def process_state(pid: int) -> str:
     """The state of a process as proc(5) tells it, such as `S` or, where it is stopped, `T`; empty if it has gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        return stat_fields(pid)[0]
     except (OSError, IndexError):
         return ""
 

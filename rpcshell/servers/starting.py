@@ -10,13 +10,13 @@ from typing import Final
 from rpcshell.client.socket_owners import command_of, runs_rpcserver
 from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.directory import is_on_this_machine
-from rpcshell.servers.processes import children_of
+from rpcshell.servers.processes import children_of, stat_fields
 
 PATIENCE: Final = 5.0
 """Seconds that a server may take until it listens, on a machine that has much to do."""
 
 _PARENT, _BEGAN = 1, 19
-"""Columns of /proc/PID/stat behind the name: the parent, and when it began, in ticks since the machine was started."""
+"""Among `stat_fields`: the parent, and when it began, in ticks since the machine was started."""
 
 
 def just_started(target: object) -> list[int]:
@@ -36,9 +36,9 @@ def _is_just_started(pid: int) -> bool:
         command = command_of(pid)
         if not runs_rpcserver(command) or Path(f"/proc/{pid}").stat().st_uid != os.geteuid():
             return False
-        columns = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(columns[_BEGAN]) / os.sysconf("SC_CLK_TCK")
+        fields = stat_fields(pid)
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_BEGAN]) / os.sysconf("SC_CLK_TCK")
         # A worker has the command line of its parent.
-        return age < PATIENCE and command_of(int(columns[_PARENT])) != command
+        return age < PATIENCE and command_of(int(fields[_PARENT])) != command
     except (OSError, IndexError):
         return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcshell.lab.bench.measurement import ServerUse
+from rpcshell.servers.processes import stat_fields
 from rpcshell.servers.watch import LocalServerWatch
 
 if TYPE_CHECKING:
@@ -84,12 +85,11 @@ def processor_time(pid: int) -> float:
     nothing that came and went is missed.
     """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        # utime, stime, cutime and cstime.
+        times = stat_fields(pid)[11:15]
     except OSError:
         return 0.0
-    # utime, stime, cutime and cstime are the 14th to 17th field; the second may have blanks and brackets in it.
-    fields = text.rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_under(pid: int) -> int | None:
