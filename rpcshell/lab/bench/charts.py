@@ -123,9 +123,9 @@ def percentile_chart(name: str, runs: Sequence[tuple[str, Measurement]]) -> str:
 def rate_chart(name: str, measurement: Measurement, scale: Scale) -> str:
     """Calls a second over the time of the run."""
     timeline = points_of(measurement)
-    rates = [interval.calls / interval.length for interval in timeline]
+    rates = [interval.rate for interval in timeline]
     wrong = [interval.problems / interval.length for interval in timeline]
-    times = [_middle(interval) for interval in timeline]
+    times = [interval.middle for interval in timeline]
     lines = [Curve(list(zip(times, rates, strict=True)), label="answered" if any(wrong) else "", area=True)]
     if any(wrong):
         lines.append(Curve(list(zip(times, wrong, strict=True)), "wrong", "went wrong"))
@@ -146,8 +146,8 @@ def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
     timeline = points_of(measurement)
     worst = max((interval for interval in timeline if interval.calls), key=lambda interval: interval.p99)
     # Where nothing was answered there is no latency, and no line.
-    medians = [(_middle(one), one.p50 if one.calls else None) for one in timeline]
-    slow = [(_middle(one), one.p99 if one.calls else None) for one in timeline]
+    medians = [(one.middle, one.p50 if one.calls else None) for one in timeline]
+    slow = [(one.middle, one.p99 if one.calls else None) for one in timeline]
     told = [f"p50 {latency(one.p50)}, p99 {latency(one.p99)}" if one.calls else "no reply" for one in timeline]
     return xy(
         name,
@@ -255,7 +255,3 @@ def _times(timeline: Sequence[Interval], told: Sequence[str]) -> list[Band]:
         Band(interval.seconds - interval.length, interval.seconds, f"{in_seconds(interval.seconds, 2)}: {said}")
         for interval, said in zip(timeline, told, strict=True)
     ]
-
-
-def _middle(interval: Interval) -> float:
-    return interval.seconds - interval.length / 2

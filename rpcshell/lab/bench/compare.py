@@ -43,7 +43,6 @@ _LOUD: Final = 0.2
 _DEAFENING: Final = 1.0
 """Noise, as a share, beyond which no figure of it means anything."""
 
-_REACHED: Final = 0.98
 _TIMES: Final = 2.0
 """From here on, a difference is told as so many times."""
 
@@ -53,11 +52,10 @@ def ahead(contestants: Sequence[Contestant]) -> list[BenchFinding]:
     working = [one for one in contestants if one.whole.calls and one.whole.failed < one.whole.attempts]
     found = []
     if len(working) > 1:
-        wanted = working[0].whole.plan.rate
-        kept_up = wanted is not None and all(one.whole.rate >= _REACHED * wanted for one in working)
+        kept_up = all(one.whole.keeps_up for one in working)
         if not kept_up:
             found.append(_fastest(working))
-        found.append(_quickest(working, wanted if kept_up else None))
+        found.append(_quickest(working, working[0].whole.plan.rate if kept_up else None))
         found.append(_advice(working, kept_up=kept_up))
     sentences = [BenchFinding(sentence, serious=False) for sentence in found]
     sentences += [BenchFinding(f"{one.name}: no call succeeded.") for one in contestants if one not in working]

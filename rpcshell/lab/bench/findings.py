@@ -11,10 +11,10 @@ from rpcshell.lab.load.process import usable_cores
 from rpcshell.line.brief import brief
 from rpcshell.line.masking import mask_params, mask_secrets, mask_text
 from rpcshell.line.secrets import named_params
-from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.plain import compact
 from rpcshell.view.units import count_of, in_seconds, latency, number, per_second, plural, share
-from rpcwire import encode_value
 from rpcwire.worker_models import worker_model
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _NEAR: Final = 0.85
 """Share of its processor time from which a load process has none to spare."""
-
-_REACHED: Final = 0.98
-"""Share of the rate asked for that is as good as all of it."""
 
 _MUCH_MORE: Final = 1.6
 """Times the fair share of a worker that is worth a word."""
@@ -49,8 +46,8 @@ def call_text(plan: Plan) -> str:
     """The method and its params on one line, without secrets; long params are cut."""
     if plan.params is None:
         return visible(plan.method)
-    params = visible_json(encode_value(mask_params(plan.params, plan.names)).decode())
-    return f"{visible(plan.method)} {brief(params, _LONGEST_PARAMS)}"
+    params = brief(compact(mask_params(plan.params, plan.names)), _LONGEST_PARAMS)
+    return f"{visible(plan.method)} {params}"
 
 
 def load_text(plan: Plan) -> str:
@@ -206,16 +203,15 @@ def _shares(measurement: Measurement) -> Iterator[BenchFinding]:
 
 
 def _client(measurement: Measurement) -> Iterator[BenchFinding]:
-    plan = measurement.plan
-    cores = usable_cores()
+    cores, connections = usable_cores(), measurement.plan.connections
     most = min(measurement.processes, cores)
-    if not measurement.seconds or (plan.rate is not None and measurement.rate >= _REACHED * plan.rate):
+    if not measurement.seconds or measurement.keeps_up:
         return
     used = measurement.client_cpu / measurement.seconds
     if used < _NEAR * most:
         return
     processes = count_of(measurement.processes, "load process", "load processes")
-    helps = "more of them" if measurement.processes < min(cores, plan.connections) else "a machine of their own"
+    helps = "more of them" if measurement.processes < min(cores, connections) else "a machine of their own"
     yield BenchFinding(
         f"The load itself was the limit: {processes} used {used:.2f} of {count_of(most, 'processor core')}, so the "
         f"server may be faster than this. They would need {helps}."

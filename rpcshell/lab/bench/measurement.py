@@ -12,13 +12,16 @@ from rpcshell.lab.load.messages import InstanceShare, Latencies
 from rpcshell.line.masking import mask_params, mask_secrets, mask_text
 from rpcshell.line.secrets import named_params
 from rpcshell.view.histogram import Histogram
-from rpcwire import TextFloat
+from rpcshell.view.plain import json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _ERROR_REPLY: Final = "error "
 """What the kinds of problems begin with that are replies of the server."""
+
+_REACHED: Final = 0.98
+"""Share of the rate asked for that is as good as all of it."""
 
 _PERCENTILES: Final = (50, 75, 90, 95, 99, 99.9)
 
@@ -56,6 +59,16 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     problems: int
     p50: float
     p99: float
+
+    @property
+    def rate(self) -> float:
+        """Calls a second."""
+        return self.calls / self.length
+
+    @property
+    def middle(self) -> float:
+        """When half of it was over, since the beginning."""
+        return self.seconds - self.length / 2
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +144,11 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         return self.calls / self.seconds if self.seconds else 0.0
 
     @property
+    def keeps_up(self) -> bool:
+        """Whether there was a rate to reach, and it was reached."""
+        return self.plan.rate is not None and self.rate >= _REACHED * self.plan.rate
+
+    @property
     def answered_well(self) -> int:
         """How many calls were answered without an error."""
         return self.calls - sum(count for kind, count in self.problems.items() if kind.startswith(_ERROR_REPLY))
@@ -179,7 +197,7 @@ def as_json(measured: Measurement) -> dict[str, Any]:
     """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
     histogram = measured.histogram
     named = named_params(measured.plan.params, measured.plan.names)
-    plan = msgspec.to_builtins(measured.plan, builtin_types=(TextFloat,))
+    plan = json_value(measured.plan)
     del plan["tls"], plan["names"]
     plan["target"] = mask_secrets(plan["target"])
     plan["params"] = mask_params(plan["params"], measured.plan.names)

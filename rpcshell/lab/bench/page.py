@@ -18,9 +18,9 @@ from rpcshell.lab.bench.findings import call_text, findings, length_text, load_t
 from rpcshell.lab.bench.measurement import as_json
 from rpcshell.lab.bench.rounds import contestants_of
 from rpcshell.version import __version__
-from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.escape import visible
+from rpcshell.view.plain import compact
 from rpcshell.view.units import a_call, latency, number, per_second, share, size, unbroken
-from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -191,7 +191,7 @@ def _figure(title: str, about: str, drawing: str, numbers: str = "") -> str:
 
 def _data(measurements: Sequence[Measurement]) -> str:
     """The data as JSON in which nothing ends the element that it is in."""
-    data = visible_json(encode_value([as_json(measurement) for measurement in measurements]).decode())
+    data = compact([as_json(measurement) for measurement in measurements])
     return data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 

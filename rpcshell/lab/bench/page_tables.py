@@ -125,7 +125,7 @@ def time_table(measurement: Measurement) -> str:
     rows = [
         [
             in_seconds(one.seconds, 2),
-            per_second(one.calls / one.length),
+            per_second(one.rate),
             number(one.calls),
             number(one.problems),
             latency(one.p50) if one.calls else "-",

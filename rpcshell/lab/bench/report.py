@@ -267,8 +267,8 @@ def _rate_plot(measurement: Measurement, width: int) -> list[str]:
     timeline = whole_intervals(measurement.timeline)
     if len(timeline) < _FEWEST_INTERVALS:
         return []
-    rates = [interval.calls / interval.length for interval in timeline]
-    middles = [interval.seconds - interval.length / 2 for interval in timeline]
+    rates = [interval.rate for interval in timeline]
+    middles = [interval.middle for interval in timeline]
     ends = timeline[-1].seconds
     times = even_marks(round(ends, 2), max(4, width // 10))
     marks = {mark: f"{mark:g} s" for mark in times if mark <= ends + 0.01}

@@ -49,14 +49,14 @@ def contestants_of(measurements: Sequence[Measurement]) -> list[Contestant]:
 def _contestant(name: str, rounds: list[Measurement]) -> Contestant:
     if len(rounds) > 1:
         p99s = [one.histogram.percentile(99) for one in rounds]
-        return Contestant(name, merged(rounds), [one.rate for one in rounds], p99s, len(rounds))
+        return Contestant(name, _merged(rounds), [one.rate for one in rounds], p99s, len(rounds))
     (only,) = rounds
     return Contestant(name, only, rate_parts(only), p99_parts(only), 1)
 
 
 def rate_parts(measurement: Measurement) -> list[float]:
     """Calls a second in a few parts of a run; none where it was too short."""
-    return _parts(measurement.timeline, lambda interval: interval.calls / interval.length)
+    return _parts(measurement.timeline, lambda interval: interval.rate)
 
 
 def p99_parts(measurement: Measurement) -> list[float]:
@@ -87,7 +87,7 @@ def thinned(timeline: Sequence[Interval], most: int) -> list[Interval]:
     ]
 
 
-def merged(rounds: Sequence[Measurement]) -> Measurement:
+def _merged(rounds: Sequence[Measurement]) -> Measurement:
     """Several runs of the same plan as if they were one, each after the other."""
     timeline: list[Interval] = []
     passed = 0.0

@@ -180,10 +180,9 @@ class _Collector:
             ticks = self._closed + ticks
         self._closed = ticks
         lately = Histogram(summed(tick.latency for tick in ticks))
-        length = now - (self._timeline[-1].seconds if self._timeline else 0.0)
         interval = Interval(
             seconds=now,
-            length=length,
+            length=now - (self._timeline[-1].seconds if self._timeline else 0.0),
             calls=lately.count,
             problems=sum(sum(tick.problems.values()) for tick in ticks),
             p50=lately.percentile(50),
@@ -195,7 +194,7 @@ class _Collector:
                 seconds=now,
                 calls=self._calls,
                 problems=self._problems.total(),
-                rate=interval.calls / length,
+                rate=interval.rate,
                 p99=interval.p99,
                 share=self._share(now),
             )
