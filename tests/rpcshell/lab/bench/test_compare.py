@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,12 @@ def test_the_file_is_private_holds_no_params_and_does_not_grow(memory: RunMemory
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"{}", b"[" * 100_000, b" " * (2 << 20)])
 def test_a_damaged_file_is_as_none(memory: RunMemory, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bench.json").write_bytes(content)
+    assert against_last(steady(1000), memory) is None
+    assert against_last(steady(1000), memory) is not None
+
+
+def test_a_pipe_in_the_place_of_the_file_is_as_none(memory: RunMemory, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bench.json")
     assert against_last(steady(1000), memory) is None
     assert against_last(steady(1000), memory) is not None
 
