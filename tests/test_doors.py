@@ -64,7 +64,7 @@ DOORS = {
     "rpcshell.client.opening": {"rpcshell.client.fleet_client"},
     "rpcshell.client.target": {"rpcwire.serverset", "shlex"},
     "rpcshell.client.transport": {"rpcshell.client.child", "rpcshell.client.http"},
-    "rpcshell.commands.drills": {"rpcshell.lab.drills.performing"},
+    "rpcshell.commands.drills": {"rpcshell.lab.drills"},
     "rpcshell.commands.each": {"rpcshell.commands.comparison"},
     "rpcshell.commands.export": {"rpcshell.commands.export.python_files", "rpcshell.commands.export.script"},
     "rpcshell.commands.guide": {"rpcshell.lab.lesson.course"},

@@ -27,14 +27,7 @@ _LONGEST_FREEZE = 60
 _SECONDS = click.FloatRange(0.1, 600)
 
 
-# Generic since click 8.2; what it was before takes no parameters at run time.
-if TYPE_CHECKING:
-    _Names = click.Choice[str]
-else:
-    _Names = click.Choice
-
-
-class _Signal(_Names):
+class _Signal(click.Choice[str]):
     """A signal by its name, with SIG or without, or by its number."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -72,7 +65,7 @@ def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., Non
 
 
 def _perform(shell: Shell, name: str, call: str | None, *details: object, **harm: Any) -> None:
-    from rpcshell.lab.drills.performing import perform
+    from rpcshell.lab.drills import perform
 
     perform(shell, name, call, *details, **harm)
 

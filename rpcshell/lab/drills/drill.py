@@ -32,6 +32,9 @@ _FEW: Final = 2
 _INDENT: Final = 14
 _MANY: Final = 8
 
+CALM: Final = 0.15
+"""Seconds for which calls are watched once everything seems well again."""
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What a drill came to, in one sentence that is safe on a terminal."""
@@ -57,7 +60,7 @@ class Drill:
         self,
         shell: Shell,
         name: str,
-        call: str | None = None,
+        call: str | None,
         *,
         worker: int | None = None,
         harm: str | None = None,
@@ -127,19 +130,26 @@ class Drill:
         return max(self.follower.status.totals.lost - self.before.totals.lost, 0)
 
     def recovery(self, since: float, seconds: float) -> float | None:
-        """Look for so many seconds until the server is healthy; how long after the harm was done it was, or None."""
+        """The same by what the server tells of its workers, not by when it was seen."""
         self.follower.refresh()
-        if not self.follower.until(lambda status: self.healthy(status, since), seconds):
+        if self.healthy_after(since, seconds) is None:
             return None
         # The events were asked for before the status that shows a worker to be ready.
         self.follower.refresh()
         ready = [event.at for event in self.follower.events if event.kind in {"ready", "thawed"} and event.at >= since]
         return max([*ready, since]) - since
 
-    def healthy(self, status: ServerStatus, since: float) -> bool:
-        """Whether all workers serve, nobody waits, and a call that began since was answered as quickly as before."""
-        serving = sum(worker.state == "ready" for worker in status.workers)
-        return serving >= status.wanted and not status.waiting and self.probe.fares_well(since)
+    def healthy_after(self, since: float, seconds: float) -> float | None:
+        """Look for so many seconds until the server is healthy; how long after a time that was, or None.
+
+        All workers serve then, nobody waits, and a call that began since was answered as quickly as before.
+        """
+
+        def healthy(status: ServerStatus) -> bool:
+            serving = sum(worker.state == "ready" for worker in status.workers)
+            return serving >= status.wanted and not status.waiting and self.probe.fares_well(since)
+
+        return time.monotonic() - since if self.follower.until(healthy, seconds) else None
 
     def _show(self, line: str, style: str = "", indent: int = _INDENT) -> None:
         """Show a line; on a terminal it is broken between words."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.target import TlsFiles
-from rpcshell.lab.drills.drill import Verdict
+from rpcshell.lab.drills.drill import CALM, Verdict
 from rpcshell.lab.load.messages import Begin, Task, Tick
 from rpcshell.lab.load.pool import NO_CONNECTION, NOT_MADE_IN_TIME
 from rpcshell.lab.load.process import LoadProcesses
@@ -34,7 +34,6 @@ _TICK: Final = 0.05
 _SAMPLE: Final = 0.5
 _START: Final = 10.0
 _PATIENCE: Final = 30.0
-_CALM: Final = 0.3
 
 _ERROR: Final = "error "
 _BUSY: Final = f"{_ERROR}{int(ErrorCode.BUSY)}"
@@ -54,11 +53,10 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
         follower.until(lambda _: clients.over, seconds, clients.tell)
     since = time.monotonic()
     timeline.add("flood_over", "the flood is over")
-    recovered = None
-    if follower.until(lambda status: drill.healthy(status, since), _PATIENCE):
-        recovered = time.monotonic() - since
+    recovered = drill.healthy_after(since, _PATIENCE)
+    if recovered is not None:
         timeline.add("recovered", "calls are answered as before")
-        follower.seconds(_CALM)
+        follower.seconds(CALM)
     drill.verdict = Verdict(_seen(drill, clients, seconds), recovered)
 
 

@@ -20,7 +20,7 @@ from rpcshell.client.dialects.native import Native
 from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped, Requester
-from rpcshell.lab.drills.drill import Verdict
+from rpcshell.lab.drills.drill import CALM, Verdict
 from rpcshell.lab.load.callers import small_stacks
 from rpcshell.view.units import count_of, duration, plural
 from rpcwire import GOODBYE, MAX_REPLY
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _SAMPLE: Final = 1.0
 _PATIENCE: Final = 15.0
-_CALM: Final = 0.15
 _AGAINST_IDLE: Final = "more workers (:scale), --model thread or a shorter --reclaim-idle would help"
 _AGAINST_SLOW: Final = "more workers (:scale), --model thread or a shorter --read-timeout would help"
 
@@ -131,11 +130,10 @@ def _effect(drill: Drill, cure: str) -> str:
 
 def _recovery(drill: Drill) -> float | None:
     """Look until calls are answered as before; seconds it took, or None where it was never otherwise, or still is."""
-    since = time.monotonic()
-    if not drill.follower.until(lambda status: drill.healthy(status, since), _PATIENCE):
+    took = drill.healthy_after(time.monotonic(), _PATIENCE)
+    if took is None:
         return None
-    took = time.monotonic() - since
-    drill.follower.seconds(_CALM)
+    drill.follower.seconds(CALM)
     return took if drill.timeline.count("calls_wait") else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.drills.drill import Verdict
+from rpcshell.lab.drills.drill import CALM, Verdict
 from rpcshell.view.escape import visible
 from rpcshell.view.units import count_of, duration, plural
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
     from rpcshell.lab.drills.timeline import ServerFollower
     from rpcwire.control import ServerEvent, ServerStatus
-
-_CALM: Final = 0.15
-"""Seconds for which calls are watched once everything seems well again."""
 
 _UNMOVED: Final = 1.0
 """Seconds to see that a signal does nothing."""
@@ -37,7 +34,7 @@ def kill(drill: Drill, number: int, signal: str) -> None:
         drill.verdict = Verdict(_unmoved(number, pid, signal, follower.status))
         return
     recovered = drill.recovery(end.at, _PATIENCE)
-    follower.seconds(_CALM)
+    follower.seconds(CALM)
     how = f"was killed by SIG{end.signal}" if end.signal else "left by itself"
     text = f"Worker {number} (pid {pid}) {how}"
     new = next((one for one in reversed(follower.events) if one.kind == "ready" and one.worker == number), None)
@@ -62,9 +59,8 @@ def freeze(drill: Drill, number: int, seconds: float) -> None:
         recovered = None if end is None else drill.recovery(end.at, _PATIENCE)
         drill.verdict = Verdict(f"Worker {number} (pid {pid}) did not live to go on, and {_lost(drill)}.", recovered)
         return
-    healthy = follower.until(lambda status: drill.healthy(status, end.at), _PATIENCE)
-    recovered = time.monotonic() - end.at if healthy else None
-    follower.seconds(_CALM)
+    recovered = drill.healthy_after(end.at, _PATIENCE)
+    follower.seconds(CALM)
     longest = drill.probe.report().longest
     waited = f"the call that waited longest took {duration(longest)}"
     if longest < drill.probe.stall:
@@ -87,7 +83,7 @@ def reload(drill: Drill) -> None:
     old = {worker.pid for worker in drill.before.workers}
     if end.kind == "reloaded":
         follower.until(lambda status: old.isdisjoint(worker.pid for worker in status.workers), _PATIENCE)
-    follower.seconds(_CALM)
+    follower.seconds(CALM)
     if end.kind == "reload_failed":
         drill.verdict = Verdict(f"The reload was given up; the workers that served stay: {visible(end.text)}")
         return
@@ -112,7 +108,7 @@ def scale(drill: Drill, workers: int) -> None:
 
     if not follower.until(there, _PATIENCE):
         return
-    follower.seconds(_CALM)
+    follower.seconds(CALM)
     ends = [event.at for event in follower.events if event.kind in _ENDS or event.kind == "ready"]
     verb = "came" if workers > before else "left, after answering what they had,"
     took = duration(max([*ends, began]) - began)
