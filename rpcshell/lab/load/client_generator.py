@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import select
 import threading
-from functools import partial
 from itertools import count
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
 from rpcshell.client.opening import client_of
 from rpcshell.client.target import FleetTarget
-from rpcshell.lab.load.messages import Tally
+from rpcshell.lab.load.messages import NEVER, SECOND, STOPPING, Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, NOT_UNDERSTOOD, TIMED_OUT
 from rpcshell.shell.call_trace import CallTrace
 from rpcshell.view.histogram import bucket_of
@@ -29,13 +28,8 @@ if TYPE_CHECKING:
     from rpcshell.client.client import Client
     from rpcshell.lab.load.messages import ShellStreams, Task, Tick
 
-_SECOND: Final = 1_000_000_000
-_NEVER: Final = 1 << 62
 _REST: Final = 0.05
 """Seconds between two attempts at a connection that could not be made."""
-
-_STOPPING: Final = 0.5
-"""Seconds that the calls under way have when the run is stopped."""
 
 
 class ClientGenerator:
@@ -51,23 +45,24 @@ class ClientGenerator:
         self._over = threading.Event()
         """The run was stopped."""
         self._began = 0
-        self._end = _NEVER
+        self._end = NEVER
         """From then on no calls are begun."""
         self._begun = 0
         """How many calls were."""
         self._ended, self._end_ring = os.pipe()
         target = task.destination
         self._fleet = isinstance(target, FleetTarget)
-        make = partial(
-            client_of,
-            target,
-            timeout=task.timeout,
-            connect_timeout=task.connect_timeout,
-            plain=task.plain,
-            tls=task.tls,
-            dialect=task.envelope,
-        )
-        self._clients = [make() for _ in range(1 if self._fleet else task.connections)]
+        self._clients = [
+            client_of(
+                target,
+                timeout=task.timeout,
+                connect_timeout=task.connect_timeout,
+                plain=task.plain,
+                tls=task.tls,
+                dialect=task.envelope,
+            )
+            for _ in range(1 if self._fleet else task.connections)
+        ]
 
     def connect(self) -> None:
         """Make every connection; raises `ConnectionFailed` where one cannot be made."""
@@ -86,7 +81,7 @@ class ClientGenerator:
         self._tally.restart()
         self._began = monotonic_ns()
         if self._task.seconds is not None:
-            self._end = self._began + int(self._task.seconds * _SECOND)
+            self._end = self._began + int(self._task.seconds * SECOND)
         clients = self._clients * (self._task.connections if self._fleet else 1)
         threads = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in clients]
         for thread in threads:
@@ -106,8 +101,8 @@ class ClientGenerator:
         poll = select.poll()
         poll.register(self._shell.descriptor, select.POLLIN)
         poll.register(self._ended, select.POLLIN)
-        period = int(self._task.period * _SECOND)
-        due, given_up = self._began + period, _NEVER
+        period = int(self._task.period * SECOND)
+        due, given_up = self._began + period, NEVER
         while running and (now := monotonic_ns()) < given_up:
             if now >= due:
                 self._shell.report(self._tick())
@@ -118,7 +113,7 @@ class ClientGenerator:
                 elif self._shell.told_to_stop():
                     self._end = min(self._end, monotonic_ns())
                     self._over.set()
-                    given_up = monotonic_ns() + int(_STOPPING * _SECOND)
+                    given_up = monotonic_ns() + STOPPING
         return running
 
     def _tick(self, *, last: bool = False) -> Tick:
@@ -145,7 +140,7 @@ class ClientGenerator:
             return None
         if self._task.rate:
             due = self._began + self._task.due(number)
-            self._over.wait(max(due - monotonic_ns(), 0) / _SECOND)
+            self._over.wait(max(due - monotonic_ns(), 0) / SECOND)
             if due >= self._end:
                 return None
         with self._lock:

@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.target import TlsTarget
-from rpcshell.lab.load.messages import Tally
+from rpcshell.lab.load.messages import NEVER, SECOND, STOPPING, Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, WRITABLE, ConnectionPool, Poller
 
 if TYPE_CHECKING:
     from rpcshell.lab.load.connection import LoadConnection
     from rpcshell.lab.load.messages import ShellStreams, Task
 
-_SECOND: Final = 1_000_000_000
-_NEVER: Final = 1 << 62
-_LOOK: Final = _SECOND // 20
-_STOPPING: Final = _SECOND // 2
-"""Nanoseconds that the calls under way have when the run is stopped."""
+_LOOK: Final = SECOND // 20
 
 
 class Generator:
@@ -40,16 +36,14 @@ class Generator:
         self._secure = isinstance(task.destination, TlsTarget)
         self._free: deque[LoadConnection] = deque()
         self._depth = task.pipeline
-        self._patience = int(task.timeout * _SECOND)
-        self._seconds = task.seconds
-        self._insistent = task.insistent
-        self._looks_a_tick = max(1, round(task.period * _SECOND / _LOOK))
-        self._limit = _NEVER if task.calls is None else task.calls
+        self._patience = int(task.timeout * SECOND)
+        self._looks_a_tick = max(1, round(task.period * SECOND / _LOOK))
+        self._limit = NEVER if task.calls is None else task.calls
         self._begun = 0
         self._began = 0
-        self._next_due = _NEVER
-        self._end = _NEVER
-        self._stopped_at = _NEVER
+        self._next_due = NEVER
+        self._end = NEVER
+        self._stopped_at = NEVER
         self._alive_at = 0
 
     def connect(self) -> None:
@@ -60,7 +54,7 @@ class Generator:
         """
         for connection in self._pool.all:
             self._pool.dial(connection)
-        missing = 0 if self._insistent else len(self._pool.all)
+        missing = 0 if self._task.insistent else len(self._pool.all)
         while missing:
             for descriptor, _ in self._poller.wait(1.0):
                 if descriptor == self._shell.descriptor:
@@ -74,8 +68,8 @@ class Generator:
         pool, tally = self._pool, self._tally
         tally.restart()
         self._began = self._alive_at = now = monotonic_ns()
-        if self._seconds is not None:
-            self._end = now + int(self._seconds * _SECOND)
+        if self._task.seconds is not None:
+            self._end = now + int(self._task.seconds * SECOND)
         if self._task.rate:
             self._next_due = self._began + self._task.due(0)
         for connection in pool.all:
@@ -95,8 +89,8 @@ class Generator:
                 self._stop(now)
             if self._begun >= self._limit and not pool.under_way:
                 break
-            until = min(look_at, self._end, self._next_due if self._free else _NEVER)
-            now = self._serve((until - now) / _SECOND)
+            until = min(look_at, self._end, self._next_due if self._free else NEVER)
+            now = self._serve((until - now) / SECOND)
         for connection in pool.all:
             pool.close(connection)
         self._shell.report(tally.tick(self._began, monotonic_ns(), open=0, last=True))
@@ -130,13 +124,13 @@ class Generator:
 
     def _stop(self, now: int) -> None:
         """Begin no new calls."""
-        end, self._end = self._end, _NEVER
+        end, self._end = self._end, NEVER
         if self._begun >= self._limit:
             return
         due = self._task.due_before(min(now, end) - self._began)
         self._tally.unsent = max(0, min(due, self._limit) - self._begun)
         self._limit = self._begun
-        self._next_due = _NEVER
+        self._next_due = NEVER
         for connection in self._pool.all:
             self._go_on(connection, now)
 
@@ -150,7 +144,7 @@ class Generator:
                 continue
             connection.due.append(self._next_due)
             self._begun += 1
-            self._next_due = self._began + self._task.due(self._begun) if self._begun < self._limit else _NEVER
+            self._next_due = self._began + self._task.due(self._begun) if self._begun < self._limit else NEVER
             self._pool.send(connection, 1)
             self._offer(connection)
 
@@ -208,12 +202,12 @@ class Generator:
         pool.look_after(now, self._patience, over=over)
         if over:
             for connection in pool.all:
-                if connection.due and now - self._stopped_at > _STOPPING:
+                if connection.due and now - self._stopped_at > STOPPING:
                     pool.drop(connection, NOT_ANSWERED, now)
                 self._go_on(connection, now)
         if pool.open:
             self._alive_at = now
-        elif now - self._alive_at > self._patience and self._end == _NEVER and (over or self._limit < _NEVER):
+        elif now - self._alive_at > self._patience and self._end == NEVER and (over or self._limit < NEVER):
             # Nothing else would end the run.
             self._tally.problem(NO_CONNECTION, self._limit - self._begun)
             self._limit = self._begun

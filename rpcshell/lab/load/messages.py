@@ -26,7 +26,11 @@ _READ: Final = 256 * 1024
 _EXAMPLES: Final = 5
 _LONGEST_EXAMPLE: Final = 200
 _MOST_WORKERS: Final = 1000
-_SECOND: Final = 1_000_000_000
+
+SECOND: Final = 1_000_000_000
+NEVER: Final = 1 << 62
+STOPPING: Final = SECOND // 2
+"""Nanoseconds that the calls under way have when the run is stopped."""
 
 
 class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
@@ -84,13 +88,13 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
 
     def due(self, number: int) -> int:
         """When a call is due, counted from 0, where there is a rate: in nanoseconds since the beginning."""
-        return int((self.shift + (number / self.rate if self.rate else 0.0)) * _SECOND)
+        return int((self.shift + (number / self.rate if self.rate else 0.0)) * SECOND)
 
     def due_before(self, moment: int) -> int:
         """How many calls are due before a moment, in nanoseconds since the beginning."""
         if not self.rate:
             return 0
-        count = max(math.ceil((moment / _SECOND - self.shift) * self.rate), 0)
+        count = max(math.ceil((moment / SECOND - self.shift) * self.rate), 0)
         # One too many or too few by rounding would be told as one that the server has not kept up with.
         while count and self.due(count - 1) >= moment:
             count -= 1
@@ -268,12 +272,12 @@ class Tally:
         self._number += 1
         tick = Tick(
             number=self._number,
-            seconds=(now - began) / _SECOND,
+            seconds=(now - began) / SECOND,
             calls=self.calls,
             latency=self.latency,
             problems=self._problems,
             last=last,
-            last_reply=(self.last - began) / _SECOND if self.last else 0.0,
+            last_reply=(self.last - began) / SECOND if self.last else 0.0,
             workers=self._workers if last else {},
             instances={str(target): found for target, found in self._instances.items()} if last else {},
             examples=self._examples if last else {},
