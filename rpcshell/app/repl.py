@@ -21,7 +21,7 @@ from rpcshell.prompt.programs import keys_kept
 from rpcshell.prompt.session import Prompt
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
-from rpcshell.shell.leaving import told_while_leaving
+from rpcshell.shell.leaving import endings_handled, told_while_leaving
 from rpcshell.shell.session import Leave
 from rpcshell.shell.spawning import start_server
 from rpcshell.version import __version__
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.unasked import Unasked
-
-_ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 _MANY_METHODS: Final = 500
 
@@ -278,8 +276,7 @@ def _close(session: Session, screen: Screen) -> None:
         session.close(at_once=True)
 
 
-@contextmanager
-def _endings_raised(prompt: Prompt) -> Iterator[None]:
+def _endings_raised(prompt: Prompt) -> contextlib.AbstractContextManager[None]:
     """Make `_Terminated` of the signals that end a process, so that the terminal and the server are left in order."""
 
     def end(number: int, _frame: object) -> None:
@@ -287,12 +284,4 @@ def _endings_raised(prompt: Prompt) -> Iterator[None]:
         if not prompt.interrupt(error):
             raise error
 
-    before = {number: signal.getsignal(number) for number in _ENDINGS}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return endings_handled(end)

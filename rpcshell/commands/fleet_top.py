@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpcshell.commands.fleet import fleet_title
-from rpcshell.lab.top.fleet_feed import PERIOD, FleetFeed
+from rpcshell.lab.top.feed import PERIOD
+from rpcshell.lab.top.fleet_feed import FleetFeed
 from rpcshell.lab.top.instance_table import SPARE, instance_row
 from rpcshell.view.escape import visible
 

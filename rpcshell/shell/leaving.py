@@ -1,7 +1,9 @@
-"""What the end of a session, or of its server, waits for."""
+"""What the end of a session, or of its server, waits for, and what is done upon signals that end the process."""
 
 from __future__ import annotations
 
+import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError
@@ -10,16 +12,32 @@ from rpcshell.view.escape import visible
 from rpcshell.view.units import count_of, whole_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.session import Session
 
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
+
 _HURRY: Final = "Ctrl-C hurries it"
 
 _LOOK: Final = 0.5
 """Seconds that a server which is being stopped has to tell what it still does."""
+
+
+@contextmanager
+def endings_handled(handle: Callable[[int, object], None]) -> Iterator[None]:
+    """Have the signals that end a process handled otherwise, but for those that are ignored."""
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def told_while_leaving(session: Session, tell: Callable[[str], object]) -> AbstractContextManager[None]:

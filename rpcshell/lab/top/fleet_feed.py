@@ -18,6 +18,7 @@ import msgspec
 
 from rpcshell.client.daemon_threads import DaemonThreads
 from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
+from rpcshell.lab.top.feed import PERIOD
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics, of_status
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import servers_at
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
-
-PERIOD: Final = 0.5
-"""Seconds between two looks."""
 
 _TIMEOUT: Final = 2.0
 """Seconds that an instance has to take a connection, and again to tell all."""

@@ -18,6 +18,7 @@ from rpcshell.lab.top.fleet_feed import FleetWatch
 from rpcshell.lab.top.view import draw
 from rpcshell.prompt.terminal_background import terminal_output
 from rpcshell.prompt.theme import theme_style
+from rpcshell.shell.leaving import endings_handled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 _ESCAPE_SECONDS: Final = 0.05
 """How long after an Escape the rest of a key's sequence may come."""
-
-_ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 _NAMES: Final = {Keys.ControlM: "enter", Keys.ControlJ: "enter", Keys.ControlI: "tab"}
 
@@ -147,12 +146,5 @@ def _endings_kept(application: Application[None], received: list[int]) -> Iterat
         if application.loop is not None:
             application.loop.call_soon_threadsafe(leave)
 
-    before = {number: signal.getsignal(number) for number in _ENDINGS}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, end)
-    try:
+    with endings_handled(end):
         yield leave
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
