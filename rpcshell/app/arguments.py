@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from msgspec.structs import replace
 
-from rpcshell.app.options import Options, places
-from rpcshell.app.shell_completion import SHELLS, VARIABLE, complete_setting, complete_target, completion_script
+from rpcshell.app.options import COMPLETION, Options, places
+from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
 from rpcshell.app.target_options import with_headers, with_mcp_server, with_registry_credentials
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
@@ -325,7 +325,7 @@ def read(
     """
     try:
         options = command.main(
-            arguments, prog_name=program, standalone_mode=False, complete_var=VARIABLE, obj=behind or []
+            arguments, prog_name=program, standalone_mode=False, complete_var=COMPLETION, obj=behind or []
         )
     except click.Abort:
         raise KeyboardInterrupt from None

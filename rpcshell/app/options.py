@@ -36,6 +36,10 @@ _NEGATIVE: Final = r"-\.?[0-9].*"
 """How a number begins that is a param, and no option."""
 
 _APP: Final = re.compile(r"(.+\.py)(?::\w+)?")
+
+COMPLETION: Final = "_RPCSHELL_COMPLETE"
+"""By this variable the user's shell asks for completions of the command, whose line is in other variables."""
+
 _OPTIONS: Final = frozenset({"help", "spawn", "version"})
 """What an option does for which others have a command."""
 

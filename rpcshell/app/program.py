@@ -12,7 +12,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.app.guard import threads_told
-from rpcshell.app.options import plain_options
+from rpcshell.app.options import COMPLETION, plain_options
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.servers.target_memory import TargetMemory
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _MOST_TOLD: Final = 20
 """Mistakes in a configuration that are told one by one."""
-
-_COMPLETION: Final = "_RPCSHELL_COMPLETE"
-"""By this variable the user's shell asks for completions of the command, whose line is in other variables."""
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -60,7 +57,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str]) -> Options | None:
     bench = arguments[:1] == ["bench"]
-    if _COMPLETION in os.environ:
+    if COMPLETION in os.environ:
         from rpcshell.app.shell_completion import completes_bench
 
         bench = bench or completes_bench(os.environ)
@@ -94,13 +91,12 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
 
 
 def _session(options: Options, settings: Settings) -> Session:
-    # One for all: it is what keeps threads from losing what others remember.
-    memory = functools.cache(_memory)
     return Session(
         settings,
         plain=options.plain,
         background=options.interactive,
-        memory=memory,
+        # One for all: it is what keeps threads from losing what others remember.
+        memory=functools.cache(lambda: TargetMemory(state_folder)),
         config=options.config,
         tls=options.tls,
     )
@@ -127,10 +123,6 @@ def _run_script(options: Options) -> int:
     output = _output(settings)
     _apply_settings(options, settings, output.error)
     return run_script(_session(options, settings), output, options)
-
-
-def _memory() -> TargetMemory:
-    return TargetMemory(state_folder)
 
 
 def _fill_stdout() -> None:

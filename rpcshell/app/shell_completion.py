@@ -17,6 +17,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from rpcshell.app.options import COMPLETION
 from rpcshell.client.errors import UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.servers.target_memory import TargetMemory
@@ -34,8 +35,6 @@ _BENCH: Final = "bench"
 """The word behind which the options of a benchmark follow."""
 
 SHELLS: Final = ("bash", "zsh", "fish")
-VARIABLE: Final = "_RPCSHELL_COMPLETE"
-"""The environment variable by which the shells' scripts ask for completions."""
 
 _BASH: Final = """\
 %(complete_func)s() {
@@ -95,7 +94,7 @@ def completion_script(shell: str, command: click.Command) -> str:
     """What a shell evaluates to complete the command."""
     if (found := get_completion_class(shell)) is None:
         raise UsageError(f"there is no completion for {shell}")
-    maker = found(command, {}, _PROGRAM, VARIABLE)
+    maker = found(command, {}, _PROGRAM, COMPLETION)
     # click's own would start bash to look at its version; any of this century will do.
     return maker.source_template % maker.source_vars()
 
