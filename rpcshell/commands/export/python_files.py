@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.export.expected import ANY, Expectations
@@ -54,11 +54,7 @@ def program_text(export: Export) -> str:
     secrets = Secrets(export.records)
     calls = [_call(record, export, secrets) for record in export.records]
     named = _constants(export, secrets)
-    imports = ["import os"]
-    if any(not secret.text for secret in secrets.used):
-        imports.insert(0, "import json")
-    if any(_DECIMAL.search(line) for lines in (named, *calls) for line in lines):
-        imports.append("from decimal import Decimal")
+    imports = _imports(secrets, *named, *chain.from_iterable(calls))
     lines = [*_docstring(export, "python"), "", *imports, "", _imported(export), "", *named, ""]
     opened = [f"{call} as {name}" for name, call in _connections(export).items()]
     if len(opened) == 1:
@@ -76,6 +72,13 @@ def program_text(export: Export) -> str:
 def _docstring(export: Export, program: str, what: str = "") -> list[str]:
     first, *rest = (line.replace("\\", "\\\\").replace('"', "'") for line in introduction(export, program, what))
     return [f'"""{first}', *rest, '"""']
+
+
+def _imports(secrets: Secrets, *code: str) -> list[str]:
+    """The lines that import what the code needs of Python."""
+    json = ["import json"] if any(not secret.text for secret in secrets.used) else []
+    decimal = ["from decimal import Decimal"] if any(map(_DECIMAL.search, code)) else []
+    return [*json, "import os", *decimal]
 
 
 def _imported(export: Export) -> str:
@@ -172,12 +175,8 @@ def tests_text(export: Export) -> str:
     once = [next(same) for _, same in groupby(export.records, lambda record: (call_key(record), record.outcome))]
     body = "\n\n".join(_test(record, export, secrets, expectations) for record in once)
     lines = [*_docstring(export, "pytest", ", as tests"), ""]
-    imports = ["import os"]
-    if any(not secret.text for secret in secrets.used):
-        imports.insert(0, "import json")
     named = _constants(export, secrets)
-    if _DECIMAL.search("\n".join([body, *named])):
-        imports.append("from decimal import Decimal")
+    imports = _imports(secrets, body, *named)
     if re.search(rf"\b{ANY.text}\b", body):
         imports.append("from unittest.mock import ANY")
     lines += [*imports, "", "import pytest", "", _imported(export), "", *named]
