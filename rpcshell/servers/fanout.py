@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rpcwire import Meta
     from rpcwire.control import ServerStatus, WorkerStatus
 
-PATIENCE: Final = 2.5
+_PATIENCE: Final = 2.5
 """Seconds without another worker after which no more are looked for: each takes a connection within a second."""
 
 _PROBE: Final = "rpc.discover"
@@ -184,7 +184,7 @@ class _Search:
         pending: set[asyncio.Task[tuple[AsyncConnection, int] | None]] = set()
         progress, held = time.monotonic(), 0
         try:
-            while self._missing and time.monotonic() - progress < PATIENCE and held < _LOOKS_HELD:
+            while self._missing and time.monotonic() - progress < _PATIENCE and held < _LOOKS_HELD:
                 at_once = min(len(self._missing), _AT_ONCE, self._most - self._tries + len(pending))
                 while len(pending) < at_once:
                     self._tries += 1
@@ -219,7 +219,7 @@ class _Search:
     async def _ask(self) -> tuple[AsyncConnection, int] | None:
         """Open a connection; it and the worker that serves it, or None if it is no good."""
         requester = Requester(self._target, Native(MAX_REPLY, "text"))
-        connection = await AsyncConnection.open(requester, timeout=PATIENCE, tls=self._tls)
+        connection = await AsyncConnection.open(requester, timeout=_PATIENCE, tls=self._tls)
         self._open.add(connection)
         usable = False
         try:

@@ -36,7 +36,7 @@ _Container = dict[Any, Any] | list[Any] | tuple[Any, ...]
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def scalar_text(value: Any) -> str:
+def _scalar_text(value: Any) -> str:
     """What is no container, as JSON; not yet safe for a terminal."""
     # The text of a number with one is its `repr`, for which the encoder does not ask.
     return repr(value) if isinstance(value, float) else _to_json(value)
@@ -182,7 +182,7 @@ def _flatten(value: Any, line: list[Fragment], room: int) -> int:
         return room - cells(text)
     if isinstance(value, dict | list | tuple):
         return _flatten_container(value, line, room)
-    text = scalar_text(value)
+    text = _scalar_text(value)
     line.append((_scalar_style(value), text))
     return room - len(text)
 
@@ -213,7 +213,7 @@ def _flatten_container(container: Any, line: list[Fragment], room: int) -> int:
 
 def _long_scalar(value: Any) -> Iterator[Fragment]:
     if not isinstance(value, str):
-        yield _scalar_style(value), scalar_text(value)
+        yield _scalar_style(value), _scalar_text(value)
         return
     yield STRING, '"'
     for start in range(0, len(value), _CHUNK):

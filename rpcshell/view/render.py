@@ -19,9 +19,9 @@ from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
 from rpcwire import ErrorCode, Meta, encode_value
 
-OUT: Final = "class:out"
+_OUT: Final = "class:out"
 FOOTER: Final = "class:footer"
-ERROR: Final = "class:error"
+_ERROR: Final = "class:error"
 _HINT: Final = "class:hint"
 
 _BETWEEN: Final = " · "
@@ -39,7 +39,7 @@ def render_result(out: str, result: Any, width: int, settings: Settings, *, text
     if settings.format == "raw":
         yield from _raw(result)
         return
-    yield OUT, visible(out)
+    yield _OUT, visible(out)
     if text:
         lines = result.replace("\r\n", "\n").removesuffix("\n")
         yield "", "\n" if "\n" in lines else " "
@@ -115,7 +115,7 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     label = f"error {error.code}: " if isinstance(error, CallError) else "error: "
     said, hint_said = in_the_shells_words(error)
     message = visible(said, newlines=True).rstrip("\n")
-    yield ERROR, label
+    yield _ERROR, label
     yield "", message
     column = len(label) + cells(message)
     if isinstance(error, CallError) and error.data is not None and error.data != error.message:
@@ -187,4 +187,4 @@ def _caret(error: SyntaxProblem, width: int) -> Iterator[Fragment]:
     first = max(0, column - room // 2) if len(line) > room else 0
     before, after = visible(line[first:column]), visible(line[column : first + room])
     yield "", f"  {before}{after}\n"
-    yield ERROR, f"  {' ' * cells(before)}^\n"
+    yield _ERROR, f"  {' ' * cells(before)}^\n"
