@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.hearing import Hearing
     from rpcshell.client.listening import ListeningConnection
-    from rpcshell.client.trace import Trace
+    from rpcshell.client.trace import CallTrace
     from rpcwire import Reply
 
 _T = TypeVar("_T")
@@ -182,7 +182,7 @@ class Client(AnyClient):
         timeout: float | EllipsisType | None = ...,
         idempotent: bool = False,
         meta: bool = False,
-        trace: Trace | None = None,
+        trace: CallTrace | None = None,
         partial: Callable[[Any], None] | None = None,
     ) -> Reply:
         """Call a method and return the whole reply, an error reply too.
@@ -202,7 +202,7 @@ class Client(AnyClient):
         timeout: float | EllipsisType | None,
         idempotent: bool,
         meta: bool,
-        trace: Trace | None,
+        trace: CallTrace | None,
         partial: Callable[[Any], None] | None,
     ) -> tuple[Reply, Target | None]:
         """The whole reply, and which instance of a fleet it is from."""
@@ -333,7 +333,7 @@ class Client(AnyClient):
         again = isinstance(self.target, FleetTarget)
         return self.exchange(step.method, step.params, timeout=min(limits, default=None), idempotent=again)
 
-    def _ready(self, deadline: float | None, trace: Trace | None) -> Connection | ListeningConnection:
+    def _ready(self, deadline: float | None, trace: CallTrace | None) -> Connection | ListeningConnection:
         if self._connection is not None:
             if self._connection.usable():
                 return self._connection

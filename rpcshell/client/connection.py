@@ -18,7 +18,7 @@ from rpcshell.client.target import TcpTarget, TlsFiles
 if TYPE_CHECKING:
     from rpcshell.client.exchange import Requester
     from rpcshell.client.tls import TlsStream
-    from rpcshell.client.trace import Ends, Trace
+    from rpcshell.client.trace import CallTrace, Ends
     from rpcwire import Reply
 
 _READ: Final = 64 * 1024
@@ -41,7 +41,7 @@ class Connection:
         self._poll = select.poll()
         self._poll.register(stream, select.POLLIN)
         self._asleep = seconds_asleep()
-        self._trace: Trace | None = None
+        self._trace: CallTrace | None = None
 
     @classmethod
     def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> Connection:
@@ -104,7 +104,7 @@ class Connection:
         meta: bool,
         plain: bool,
         deadline: float | None,
-        trace: Trace | None = None,
+        trace: CallTrace | None = None,
         partial: object = None,
     ) -> Reply:
         """Send a request and wait for its reply until `deadline`, on `time.monotonic`'s clock.
@@ -211,7 +211,7 @@ class Connection:
             events = self._poll.poll(math.ceil(min(remaining, LONGEST_WAIT) * 1000))
         return events[0][1]
 
-    def _wait_traced(self, trace: Trace, deadline: float | None) -> list[tuple[int, int]]:
+    def _wait_traced(self, trace: CallTrace, deadline: float | None) -> list[tuple[int, int]]:
         """Wait, and tell of long silences, until something happens or the deadline is nearer than the next of them."""
         while deadline is None or deadline - time.monotonic() > trace.patience:
             if events := self._poll.poll(min(trace.patience, LONGEST_WAIT) * 1000):

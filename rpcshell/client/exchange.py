@@ -15,7 +15,7 @@ from rpcwire import EncodeError, FrameTooLarge, Goodbye, Meta, RemoteError, Repl
 if TYPE_CHECKING:
     from rpcshell.client.dialects.native import Native
     from rpcshell.client.target import Target
-    from rpcshell.client.trace import Trace
+    from rpcshell.client.trace import CallTrace
 
 CLOSED_HERE: Final = "it was closed here"
 """Why a connection has ended that this side has closed."""
@@ -59,7 +59,7 @@ class Requester:
         self._first = b""
         self._silent = True
         self._over = False
-        self._trace: Trace | None = None
+        self._trace: CallTrace | None = None
         self._served_by: Meta | None = None
 
     @property
@@ -77,7 +77,7 @@ class Requester:
         """What has come of a reply that is not whole yet, in words; "" where nothing has."""
         return unfinished(self._dialect)
 
-    def request(self, method: str, params: object, *, meta: bool, plain: bool, trace: Trace | None = None) -> bytes:
+    def request(self, method: str, params: object, *, meta: bool, plain: bool, trace: CallTrace | None = None) -> bytes:
         """The bytes of a request, whose reply is due from now on.
 
         Raises:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.client.connection import Connection
     from rpcshell.client.fleet.instances import Candidate, InstanceState, Listed
     from rpcshell.client.target import FleetTarget, Target
-    from rpcshell.client.trace import Trace
+    from rpcshell.client.trace import CallTrace
     from rpcwire import Reply
 
 
@@ -130,7 +130,7 @@ class FleetClient(Client):
         timeout: float | EllipsisType | None,
         idempotent: bool,
         meta: bool,
-        trace: Trace | None,
+        trace: CallTrace | None,
         partial: Callable[[Any], None] | None,
     ) -> tuple[Reply, Target | None]:
         limit = self._limit(timeout)
@@ -191,7 +191,7 @@ class FleetClient(Client):
         return candidate
 
     def _connection_to(
-        self, candidate: Candidate, failover: Failover, until: float | None, trace: Trace | None
+        self, candidate: Candidate, failover: Failover, until: float | None, trace: CallTrace | None
     ) -> Connection:
         """A new connection to an instance, which is this call's until it is given back.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialogue import Delivery, Heard
     from rpcshell.client.hearing import Hearing
     from rpcshell.client.target import Target, TlsFiles
-    from rpcshell.client.trace import Trace
+    from rpcshell.client.trace import CallTrace
     from rpcshell.client.transport import Transport
 
 _MOST_UNTAKEN: Final = 1000
@@ -98,7 +98,7 @@ class ListeningConnection(AnyListeningConnection):
         meta: bool,
         plain: bool,
         deadline: float | None,
-        trace: Trace | None = None,
+        trace: CallTrace | None = None,
         partial: Callable[[Any], None] | None = None,
     ) -> Reply:
         """Send a request and wait for its reply until `deadline`, on `time.monotonic`'s clock.
@@ -213,7 +213,7 @@ class ListeningConnection(AnyListeningConnection):
         os.close(self._wake_end)
         os.close(self._woken)
 
-    def _next(self, inbox: queue.SimpleQueue[Any], deadline: float | None, trace: Trace | None) -> Any:
+    def _next(self, inbox: queue.SimpleQueue[Any], deadline: float | None, trace: CallTrace | None) -> Any:
         while True:
             remaining = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
             if remaining <= 0 and inbox.empty():

@@ -22,9 +22,10 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
+from rpcshell.client.trace import CallTrace
 from rpcshell.line.masking import Known, mask_line
 from rpcshell.line.secrets import named_params
-from rpcshell.shell.call_trace import CallTrace, Timing
+from rpcshell.shell.timing import Timing
 
 if TYPE_CHECKING:
     from rpcshell.shell.why.sighting import Sighting

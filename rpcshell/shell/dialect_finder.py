@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import TlsFiles
+    from rpcshell.client.trace import CallTrace
     from rpcshell.client.verdict import Finding
     from rpcshell.servers.target_memory import TargetMemory
-    from rpcshell.shell.call_trace import CallTrace
 
 PATIENCE: Final = 0.4
 """Seconds in which a server that is not known yet has to say what it offers, before it is looked at more closely."""

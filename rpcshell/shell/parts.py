@@ -14,7 +14,7 @@ from rpcshell.view.units import count_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpcshell.shell.call_trace import CallTrace
+    from rpcshell.client.trace import CallTrace
     from rpcshell.shell.output import Output
 
 MOST_SHOWN: Final = 200

@@ -20,8 +20,8 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.client.target import Target
+from rpcshell.client.trace import CallTrace
 from rpcshell.shell.address_book import AddressBook, Destination
-from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.listeners import Listeners, Reports
 from rpcshell.view.settings import Settings
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from rpcshell.client.client import Client
     from rpcshell.client.dialects import Event
     from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.trace import CallTrace
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
-    from rpcshell.shell.call_trace import CallTrace
     from rpcshell.shell.dialect_finder import DialectFinder
     from rpcshell.shell.discovery import Discovery
     from rpcshell.shell.listeners import Reports

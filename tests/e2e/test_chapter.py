@@ -21,7 +21,7 @@ import sys
 from rpcshell.app.cli import main
 from rpcshell.client import detecting
 from rpcshell.shell import discovery
-from rpcshell.shell.call_trace import CallTrace
+from rpcshell.client.trace import CallTrace
 
 discovery.PATIENCE = CallTrace.patience = detecting.LIMIT = 20.0
 detecting.PATIENCE = 1.5

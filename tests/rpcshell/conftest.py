@@ -43,7 +43,7 @@ def _patient() -> Iterator[None]:
     """A server of one's own may stand still for a while, as on a busy machine, before it is looked at more closely."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rpcshell.shell.discovery.PATIENCE", 2.0)
-        patch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 2.0)
+        patch.setattr("rpcshell.client.trace.CallTrace.patience", 2.0)
         yield
 
 

@@ -16,7 +16,7 @@ from rpcshell.client.target import ServersetTarget, Target
 if TYPE_CHECKING:
     from rpcshell.client.fleet.balancer import Balancer
     from rpcshell.client.fleet.instances import Candidate
-    from rpcshell.client.trace import Trace
+    from rpcshell.client.trace import CallTrace
 
 Failure = ConnectionFailed | Dropped | TimeoutError | ProtocolError
 """What ends an attempt."""
@@ -52,7 +52,7 @@ class Failover:
     last: Target | None = None
     """Where the last attempt that failed went."""
 
-    def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool, trace: Trace | None = None) -> None:
+    def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool, trace: CallTrace | None = None) -> None:
         self._balancer = balancer
         self._fleet = fleet
         self.idempotent = idempotent

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
 from rpcshell.client.opening import client_of
 from rpcshell.client.target import FleetTarget
+from rpcshell.client.trace import CallTrace
 from rpcshell.lab.load.messages import NEVER, SECOND, STOPPING, Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, NOT_UNDERSTOOD, TIMED_OUT
-from rpcshell.shell.call_trace import CallTrace
 from rpcshell.view.histogram import bucket_of
 from rpcwire import decode_value
 

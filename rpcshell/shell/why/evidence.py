@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from rpcshell.servers.control import Control
     from rpcshell.shell.call import Call
-    from rpcshell.shell.call_trace import Timing
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
+    from rpcshell.shell.timing import Timing
     from rpcwire.control import ServerEvent, ServerStatus, WorkerStatus
 
 _LINES: Final = 300

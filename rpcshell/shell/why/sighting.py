@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.threads import thread_for
-from rpcshell.shell.call_trace import CallTrace
+from rpcshell.client.trace import CallTrace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

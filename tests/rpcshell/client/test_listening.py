@@ -22,7 +22,7 @@ from rpcshell import (
 )
 from rpcshell.client.dialects import Event, ServerRequest
 from rpcshell.client.hearing import Answer, Hearing
-from rpcshell.shell.call_trace import CallTrace
+from rpcshell.client.trace import CallTrace
 from tests.rpcshell.client.test_jsonrpc import served
 from tests.rpcshell.peers import DEADLINE
 

@@ -13,7 +13,7 @@ from rpcshell.shell.session import Session
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look soon at one that would say nothing later either, or is as good at being looked at."""
-    monkeypatch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 0.1)
+    monkeypatch.setattr("rpcshell.client.trace.CallTrace.patience", 0.1)
     monkeypatch.setattr("rpcshell.shell.discovery.PATIENCE", 0.1)
 
 

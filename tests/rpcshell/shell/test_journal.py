@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected
 from rpcshell.client.target import Target, TcpTarget
+from rpcshell.client.trace import CallTrace
 from rpcshell.shell.call import Call
-from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.journal import CallStatistics, Journal
 from rpcwire import Meta, Reply
 

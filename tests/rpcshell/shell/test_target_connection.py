@@ -13,8 +13,8 @@ from rpcshell.client.client import Client
 from rpcshell.client.errors import Cancelled
 from rpcshell.client.opening import client_of
 from rpcshell.client.target import Target
+from rpcshell.client.trace import CallTrace
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.discovery import Discovery
 from rpcshell.shell.listeners import Reports
 from rpcshell.shell.target_connection import TargetConnection

@@ -20,9 +20,10 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.client.target import Target, TcpTarget
+from rpcshell.client.trace import CallTrace
 from rpcshell.servers.processes import ServerEnd
 from rpcshell.shell.call import Call
-from rpcshell.shell.call_trace import CallTrace, Timing
+from rpcshell.shell.timing import Timing
 from rpcshell.shell.why.evidence import Evidence
 from rpcshell.shell.why.explanation import render_explanation
 from rpcshell.shell.why.rules import RULES, diagnose

@@ -9,7 +9,8 @@ import pytest
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost
 from rpcshell.client.target import TcpTarget
-from rpcshell.shell.call_trace import KEPT, CallTrace, Timing
+from rpcshell.client.trace import KEPT, CallTrace
+from rpcshell.shell.timing import Timing
 from rpcwire import decode_reply, decode_request
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, serving
 
