@@ -5,6 +5,7 @@ Nobody is asked, and nothing is disturbed. Elsewhere nothing is known, and of ot
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -29,7 +30,6 @@ _LOCAL, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
 
 _LISTENING: Final = "0A"
 
-_UNIX_TABLE: Final = "/proc/net/unix"
 _UNIX_FLAGS, _UNIX_INODE, _UNIX_PATH = 3, 6, 7
 """Columns of a row of that table."""
 _ACCEPTING: Final = b"00010000"
@@ -109,13 +109,18 @@ def process_with(inodes: set[str]) -> int | None:
 
 def unix_listening_inodes(path: str) -> set[str]:
     """The numbers of the sockets that listen at a path; raises `OSError` where there is no proc(5)."""
-    with open(_UNIX_TABLE, "rb") as rows:  # noqa: PTH123 - pathlib takes as long as the rest
+    return {inode for inode, name in unix_listening_names().items() if name == os.fsencode(path)}
+
+
+def unix_listening_names(pid: int | None = None) -> dict[str, bytes]:
+    """The names of the sockets that listen where a process runs, or here, by their numbers, likewise."""
+    table = f"/proc/{'self' if pid is None else pid}/net/unix"
+    with open(table, "rb") as rows:  # noqa: PTH123 - pathlib takes as long as the rest
         found = [row.rstrip(b"\n").split(maxsplit=_UNIX_PATH) for row in rows]
-    name = os.fsencode(path)
     return {
-        row[_UNIX_INODE].decode()
+        row[_UNIX_INODE].decode(): row[_UNIX_PATH]
         for row in found
-        if len(row) > _UNIX_PATH and row[_UNIX_PATH] == name and row[_UNIX_FLAGS] == _ACCEPTING
+        if len(row) > _UNIX_PATH and row[_UNIX_FLAGS] == _ACCEPTING
     }
 
 
@@ -136,18 +141,23 @@ def inode_of(ends: Ends) -> str | None:
 
 def has_socket(pid: int, inode: str) -> bool:
     """Whether a process has a socket open, as far as this user may know."""
-    folder, name = f"/proc/{pid}/fd", f"socket:[{inode}]"
+    return inode in (sockets_of(pid) or ())
+
+
+def sockets_of(pid: int) -> set[str] | None:
+    """The numbers of the sockets that a process has open; None where this user may not know, or it has gone."""
+    folder = f"/proc/{pid}/fd"
     try:
         descriptors = os.listdir(folder)  # noqa: PTH208 - names are all that is needed
     except OSError:
-        return False
+        return None
+    found = set()
     for descriptor in descriptors:
-        try:
-            if os.readlink(f"{folder}/{descriptor}") == name:  # noqa: PTH115 - it leads to no path
-                return True
-        except OSError:
-            continue
-    return False
+        with contextlib.suppress(OSError):
+            kind, _, inode = os.readlink(f"{folder}/{descriptor}").partition(":[")  # noqa: PTH115 - it leads to no path
+            if kind == "socket":
+                found.add(inode.removesuffix("]"))
+    return found
 
 
 def command_of(pid: int) -> list[bytes]:

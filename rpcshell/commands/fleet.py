@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
-from rpcshell.servers.directory import servers_at
-from rpcshell.servers.standstill import stands_still, stopped_at
+from rpcshell.servers.directory import LocalServer, SilentServer, servers_at
+from rpcshell.servers.standstill import silence
 from rpcshell.shell.address_book import short_name
 from rpcshell.shell.fleet import state_text
 from rpcshell.view.escape import visible
@@ -112,8 +112,7 @@ def show_workers(shell: Shell, fleet: Fleet) -> None:
     """Show the workers of the instances that are the user's own on this machine, and say what is known of others."""
     instances = fleet.instances
     here = servers_at(instance.target for instance in instances)
-    stopped = stopped_at(instance.target for instance in instances if instance.target not in here)
-    statuses = {target: server.status for target, server in here.items()}
+    statuses = {target: server.status for target, server in here.items() if isinstance(server, LocalServer)}
     rows = [
         {"instance": str(target), **worker_row(worker, status)}
         for target, status in statuses.items()
@@ -125,9 +124,10 @@ def show_workers(shell: Shell, fleet: Fleet) -> None:
     if rows:
         shell.output.note(f"{count_of(len(rows), 'worker')} of {count_of(len(statuses), 'instance')}; :top has more")
     for instance in instances:
-        if instance.target not in here:
+        if instance.target not in statuses:
             kind = f"{instance.workers} {instance.model} {plural(instance.workers, 'worker')}, as the registry says"
             told = kind if instance.model and instance.workers else "what its workers do is not seen from here"
-            pid = stopped.get(instance.target)
-            about = f"not one of yours on this machine; {told}" if pid is None else stands_still(pid)
+            found = here.get(instance.target)
+            mute = silence(found) if isinstance(found, SilentServer) else ""
+            about = mute or f"not one of yours on this machine; {told}"
             shell.output.note(f"{instance.target}: {about}")

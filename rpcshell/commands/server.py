@@ -17,9 +17,10 @@ from rpcshell.client.target import ChildTarget, Target, TlsFiles
 from rpcshell.commands.fleet import instances_as_json, show_instances, show_workers
 from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
-from rpcshell.servers.directory import SilentServer, ask_local_servers, is_on_this_machine, sorted_servers
+from rpcshell.servers.directory import SilentServer, ask_local_servers, sorted_servers
+from rpcshell.servers.listeners import is_on_this_machine
 from rpcshell.servers.spawn import SpawnOptions
-from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters
+from rpcshell.servers.standstill import go_on, stands_still
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_session
 from rpcshell.shell.discovery import introduction
@@ -151,7 +152,7 @@ def servers(shell: Shell) -> None:
     """
     fleet, told = shell.session.fleet, list(ask_local_servers(_LISTING_TIMEOUT))
     found = sorted_servers(told)
-    silent = sorted({one.pid for one in told if isinstance(one, SilentServer)})
+    silent = sorted({(one.pid, one.stopped) for one in told if isinstance(one, SilentServer)})
     if fleet is not None:
         if shell.for_programs:
             own = [msgspec.to_builtins(server) for server in found]
@@ -184,14 +185,14 @@ def servers(shell: Shell) -> None:
     )
 
 
-def _tell_of_mute(shell: Shell, silent: Sequence[int]) -> bool:
-    """Name the servers that cannot tell what they are, and say whether there are such."""
-    stopped = list(stopped_arbiters())
-    for pid in stopped:
-        shell.output.note(f"a server {stands_still(pid)}; {go_on(pid)}")
-    for pid in silent:
-        shell.output.note(f"a server says nothing within {_LISTING_TIMEOUT:g} s: its process is {pid}")
-    return bool(stopped or silent)
+def _tell_of_mute(shell: Shell, silent: Sequence[tuple[int, bool]]) -> bool:
+    """Name the servers that do not tell what they are, or stand still, and say whether there are such."""
+    for pid, stopped in silent:
+        if stopped:
+            shell.output.note(f"a server {stands_still(pid)}; {go_on(pid)}")
+        else:
+            shell.output.note(f"a server says nothing within {_LISTING_TIMEOUT:g} s: its process is {pid}")
+    return bool(silent)
 
 
 @command(

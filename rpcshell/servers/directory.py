@@ -6,33 +6,35 @@ Each server has a control socket in the user's runtime folder, where rpcserver p
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
-import socket
 import stat
 import tempfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from rpcshell.client.errors import CallTimeout, ShellError, UsageError
-from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.target import Target
 from rpcshell.client.threads import thread_for
 from rpcshell.servers.control import Control
+from rpcshell.servers.listeners import listens_at, process_listens_at
 from rpcshell.servers.processes import is_stopped, listener_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from rpcwire.control import ServerStatus
 
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+_K = TypeVar("_K")
 
 _STATUS_TIMEOUT: Final = 5.0
 """Seconds a server has to say what it is, on a machine that has much to do."""
+
+_MOMENT: Final = 0.1
+"""Seconds in which servers tell that have nothing else to do; who is silent for longer is waited for where need be."""
 
 _FOR_OTHERS: Final = 0o077
 """The bits of a mode that let others in."""
@@ -51,9 +53,10 @@ class LocalServer(msgspec.Struct, frozen=True):
 
 
 class SilentServer(msgspec.Struct, frozen=True):
-    """A process of this user that listens at a control socket, and has not told in time what it is."""
+    """A process of this user that listens at a control socket, and tells nothing: in time, or as it is stopped."""
 
     pid: int
+    stopped: bool = False
 
 
 def as_targets(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -90,13 +93,8 @@ def control_folders() -> Iterator[Path]:
                 yield folder
 
 
-def local_servers() -> list[LocalServer]:
-    """The servers of this user that tell what they are, once each and by process id."""
-    return sorted_servers(ask_local_servers())
-
-
 def sorted_servers(told: Iterable[LocalServer | SilentServer]) -> list[LocalServer]:
-    """Those that told what they are, by process id: of two at one address the first is always the same one."""
+    """Those that told what they are, once each and by process id."""
     found: dict[int, LocalServer] = {}
     for one in told:
         if isinstance(one, LocalServer):
@@ -105,100 +103,109 @@ def sorted_servers(told: Iterable[LocalServer | SilentServer]) -> list[LocalServ
     return [found[pid] for pid in sorted(found)]
 
 
-def ask_local_servers(timeout: float = _STATUS_TIMEOUT) -> Iterator[LocalServer | SilentServer]:
+def ask_local_servers(timeout: float) -> Iterator[LocalServer | SilentServer]:
     """The servers of this user, as each tells what it is, or has not for so many seconds; all are asked at once."""
-    told: SimpleQueue[LocalServer | SilentServer | None] = SimpleQueue()
-    asked = 0
-    for folder in control_folders():
-        for path in map(str, folder.glob("*.sock")):
-            listener = listener_at(path)
-            if listener is None or not is_stopped(listener):
-                ask = partial(_ask, path, listener, timeout, told)
-                if thread_for(ask, "servers") is None:
-                    ask()
-                asked += 1
-    for _ in range(asked):
-        if (found := told.get()) is not None:
+    inquiry = _Inquiry(timeout)
+    yield from inquiry.stopped.values()
+    while inquiry.waiting:
+        _, found = inquiry.hear()
+        if found is not None:
             yield found
 
 
-def _ask(path: str, listener: int | None, timeout: float, told: SimpleQueue[LocalServer | SilentServer | None]) -> None:
-    found: LocalServer | SilentServer | None = None
-    try:
-        with Control(path, timeout=timeout) as control:
-            found = LocalServer(path, control.status())
-    except ShellError as error:
-        # Others were left behind by servers that were killed, or are not this user's: none that could be steered.
-        late = isinstance(error, CallTimeout) or isinstance(error.__cause__, BlockingIOError)
-        found = SilentServer(listener) if late and listener is not None else None
-    finally:
-        told.put(found)
+def servers_at(targets: Iterable[Target], timeout: float | None = None) -> dict[Target, LocalServer | SilentServer]:
+    """Which of these targets lead to servers of this user on this machine, and to which; those that are silent too.
+
+    Of two at one address it is always the same, the first by process id. One that is silent is waited for only where it
+    may be meant: where it listens at such a target, or that cannot be told and nobody else does; `timeout` seconds, or
+    as long as a server needs on a machine that has much to do.
+    """
+    return _find(
+        tuple(dict.fromkeys(targets)),
+        lambda server, target: any(listens_at(address, target) for address in server.addresses),
+        lambda _path, pid, target: process_listens_at(pid, target),
+        _STATUS_TIMEOUT if timeout is None else timeout,
+    )
 
 
-def servers_at(targets: Iterable[Target]) -> dict[Target, LocalServer]:
-    """Which of these targets lead to servers of this user on this machine, and to which."""
-    servers = local_servers()
-    return {target: server for target in targets if (server := server_at(target, servers)) is not None}
+def server_of(pid: int) -> LocalServer | SilentServer | None:
+    """The server of this user whose arbiter has this process id, or that listens and is silent; others hold up none."""
+    found = _find(
+        (pid,),
+        lambda server, wanted: server.status.pid == wanted,
+        # The name tells what a process is called where it runs, in a container.
+        lambda path, listener, wanted: listener == wanted or Path(path).stem == str(wanted),
+        _STATUS_TIMEOUT,
+    )
+    return found.get(pid)
 
 
-def server_at(target: Target, servers: Iterable[LocalServer]) -> LocalServer | None:
-    """The one of these servers that a target leads to."""
-    return next((one for one in servers if any(listens_at(address, target) for address in one.addresses)), None)
+class _Inquiry:
+    """Servers that were all asked at once what they are; those that are stopped were not, and have no say."""
+
+    def __init__(self, timeout: float) -> None:
+        self.waiting: dict[str, int | None] = {}
+        """Who listens at the paths from which nothing has come, as far as it is known."""
+        self.stopped: dict[str, SilentServer] = {}
+        self._told: SimpleQueue[tuple[str, LocalServer | SilentServer | None]] = SimpleQueue()
+        for folder in control_folders():
+            for path in map(str, folder.glob("*.sock")):
+                listener = listener_at(path)
+                if listener is not None and is_stopped(listener):
+                    self.stopped[path] = SilentServer(listener, stopped=True)
+                    continue
+                self.waiting[path] = listener
+                ask = partial(self._ask, path, listener, timeout)
+                if thread_for(ask, "servers") is None:
+                    ask()
+
+    def hear(self, seconds: float | None = None) -> tuple[str, LocalServer | SilentServer | None]:
+        """What the next one tells, at which path; raises `Empty` where nobody does in so many seconds."""
+        path, found = self._told.get(timeout=seconds)
+        self.waiting.pop(path, None)
+        return path, found
+
+    def _ask(self, path: str, listener: int | None, timeout: float) -> None:
+        found: LocalServer | SilentServer | None = None
+        try:
+            with Control(path, timeout=timeout) as control:
+                found = LocalServer(path, control.status())
+        except ShellError as error:
+            # Others were left behind by servers that were killed, or are not this user's: none that could be steered.
+            late = isinstance(error, CallTimeout) or isinstance(error.__cause__, BlockingIOError)
+            found = SilentServer(listener) if late and listener is not None else None
+        finally:
+            self._told.put((path, found))
 
 
-def listens_at(address: str, target: Target) -> bool:
-    """Whether what listens at an address of this machine, or at all of them, is what a target leads to."""
-    try:
-        listener = Target.parse(address)
-    except UsageError:
-        return False
-    if isinstance(listener, UnixTarget) and isinstance(target, UnixTarget):
-        may_be_same = listener.path == target.path or not (listener.abstract or target.abstract)
-        return may_be_same and os.path.realpath(listener.path) == os.path.realpath(target.path)
-    listening, wanted = _tcp(listener), _tcp(target)
-    if listening is None or wanted is None or listening.port != wanted.port:
-        return False
-    there = _addresses(listening)
-    if any(ip.is_unspecified for ip in there):
-        return any(_is_local(ip) for ip in _addresses(wanted))
-    return not there.isdisjoint(_addresses(wanted))
+def _find(
+    wanted: Collection[_K],
+    is_it: Callable[[LocalServer, _K], bool],
+    may_be_it: Callable[[str, int, _K], bool | None],
+    timeout: float,
+) -> dict[_K, LocalServer | SilentServer]:
+    """Which servers are wanted, by what for; of one that is silent, its path and process have to tell, or None."""
+    inquiry = _Inquiry(timeout)
+    found: dict[_K, LocalServer] = {}
+    silent = dict(inquiry.stopped)
+    look = cache(may_be_it)
 
+    def is_waited_for(path: str, listener: int | None) -> bool:
+        verdicts = ((None if listener is None else look(path, listener, key), key) for key in wanted)
+        return any(verdict or (verdict is None and key not in found) for verdict, key in verdicts)
 
-def is_on_this_machine(target: Target) -> bool:
-    """Whether a target can only be here: a child, a Unix socket, or a host all of whose addresses are local."""
-    if isinstance(target, ChildTarget | UnixTarget):
-        return True
-    found = ips_of(target)
-    return bool(found) and all(_is_local(ip) for ip in found)
-
-
-def ips_of(target: Target) -> set[Ip]:
-    """The addresses that a target has in the network; none where it is a path, or its name cannot be found."""
-    where = _tcp(target.address if isinstance(target, HttpTarget) else target)
-    return set() if where is None else _addresses(where)
-
-
-def _tcp(target: Target) -> TcpTarget | None:
-    address = target.address if isinstance(target, TlsTarget) else target
-    return address if isinstance(address, TcpTarget) else None
-
-
-def _addresses(target: TcpTarget) -> set[Ip]:
-    try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return set()
-    return {ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found}
-
-
-def _is_local(ip: Ip) -> bool:
-    """Whether an address is one of this machine's: only those can be bound (bind(2), EADDRNOTAVAIL)."""
-    if ip.is_loopback:
-        return True
-    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(ip), 0))
-    except OSError:
-        return False
-    return True
+    while inquiry.waiting:
+        try:
+            path, one = inquiry.hear(_MOMENT)
+        except Empty:
+            inquiry.waiting = {path: pid for path, pid in inquiry.waiting.items() if is_waited_for(path, pid)}
+            continue
+        if isinstance(one, SilentServer):
+            silent[path] = one
+        elif one is not None:
+            for key in wanted:
+                if is_it(one, key) and (key not in found or one.status.pid < found[key].status.pid):
+                    found[key] = one
+    mute = {key: one for key in wanted for path, one in silent.items() if look(path, one.pid, key)}
+    known: dict[_K, LocalServer | SilentServer] = {**mute, **found}
+    return {key: known[key] for key in wanted if key in known}

@@ -1,18 +1,13 @@
-"""Servers of this user that tell nothing, because their arbiter was stopped by a signal. Found by proc(5), on Linux."""
+"""What is said of servers of this user that tell nothing, mostly because their arbiter was stopped by a signal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rpcshell.client.socket_owners import has_socket, listening_inodes
-from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
-from rpcshell.servers.directory import control_folders, ips_of, is_on_this_machine
-from rpcshell.servers.processes import children_of, is_stopped, listener_at
+from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from rpcshell.client.target import Target
+    from rpcshell.servers.directory import SilentServer
 
 
 def stands_still(pid: int) -> str:
@@ -25,27 +20,11 @@ def go_on(pid: int) -> str:
     return f"kill -CONT {pid} has it go on"
 
 
-def stopped_arbiters() -> Iterator[int]:
-    """The processes of this user's arbiters on this machine that are stopped."""
-    for folder in control_folders():
-        for path in folder.glob("*.sock"):
-            pid = listener_at(str(path))
-            if pid is not None and is_stopped(pid):
-                yield pid
+def silence(server: SilentServer) -> str:
+    """What is said of a server that tells nothing, to follow its name."""
+    return stands_still(server.pid) if server.stopped else f"does not say what it is: its process is {server.pid}"
 
 
-def stopped_at(targets: Iterable[Target]) -> dict[Target, int]:
-    """Which of these targets lead to servers of this user whose arbiter is stopped, and its process."""
-    pids = list(stopped_arbiters())
-    found = {target: next((pid for pid in pids if _listens(pid, target)), None) for target in targets} if pids else {}
-    return {target: pid for target, pid in found.items() if pid is not None}
-
-
-def _listens(pid: int, target: Target) -> bool:
-    if isinstance(target, UnixTarget):
-        return listener_at(target.name) == pid
-    address = target.address if isinstance(target, TlsTarget) else target
-    if not isinstance(address, TcpTarget) or not is_on_this_machine(address):
-        return False
-    inodes = listening_inodes(map(str, ips_of(address)), address.port)
-    return any(has_socket(process, inode) for process in (pid, *children_of(pid)) for inode in inodes)
+def refusal(name: object, server: SilentServer) -> UsageError:
+    """The error where such a server was to be watched or steered."""
+    return UsageError(f"{name} {silence(server)}", hint=go_on(server.pid) if server.stopped else None)

@@ -9,7 +9,7 @@ from typing import Final
 
 from rpcshell.client.socket_owners import command_of, runs_rpcserver
 from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
-from rpcshell.servers.directory import is_on_this_machine
+from rpcshell.servers.listeners import is_on_this_machine
 from rpcshell.servers.processes import children_of, stat_fields
 
 PATIENCE: Final = 5.0

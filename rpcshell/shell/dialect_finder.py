@@ -226,11 +226,9 @@ class DialectFinder:
 
 def is_own_server(target: Target) -> bool:
     """Whether a server of the user on this machine listens there."""
-    from rpcshell.servers.directory import LocalServer, ask_local_servers, server_at
+    from rpcshell.servers.directory import LocalServer, servers_at
 
-    # Which of two it is does not matter, so the first that tells is enough.
-    told = (one for one in ask_local_servers() if isinstance(one, LocalServer))
-    return server_at(target, told) is not None
+    return isinstance(servers_at([target]).get(target), LocalServer)
 
 
 def _is_doubtful(error: ShellError) -> bool:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.target import FleetTarget, Target, UnixTarget
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import LocalServer, control_folders, listens_at, local_servers, server_at
+from rpcshell.servers.directory import LocalServer, SilentServer, control_folders, server_of, servers_at
+from rpcshell.servers.listeners import listens_at
 from rpcshell.servers.processes import is_stopped
-from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters, stopped_at
+from rpcshell.servers.standstill import refusal
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ class Supervisor:
         self._known: dict[Target, str] = {}
         self._seen: dict[str, ServerStatus] = {}
 
-    def path(self, instance: Target | None = None) -> str:
+    def path(self, instance: Target | None = None, *, timeout: float | None = None) -> str:
         """The path of the control socket of the server that calls go to, or of an instance of the fleet.
+
+        One that is silent is waited for as long as `servers_at` does.
 
         Raises:
             NotConnected: There is no target.
@@ -55,16 +58,14 @@ class Supervisor:
         server = self._session.spawned_at(target)
         if server is not None and server.poll() is None and server.control:
             if is_stopped(server.pid):
-                raise _standing(target, server.pid)
+                raise refusal(target, SilentServer(server.pid, stopped=True))
             return server.control
         known = self._known.get(target)
         if known is not None and self._answers(known, target):
             return known
-        if (local := server_at(target, local_servers())) is not None:
+        if (local := _heard(target, servers_at([target], timeout).get(target))) is not None:
             self._known[target] = local.path
             return local.path
-        if (stopped := stopped_at([target]).get(target)) is not None:
-            raise _standing(target, stopped)
         foreign = f"{target} is no server of yours on this machine: only those can be watched and steered"
         raise UsageError(foreign, hint=":servers lists them, :spawn starts one")
 
@@ -75,7 +76,7 @@ class Supervisor:
 
     def control(self, instance: Target | None = None, *, timeout: float = 5.0) -> Control:
         """A new connection to that control socket, with so many seconds for a call; raises what `path` does."""
-        path = self.path(instance)
+        path = self.path(instance, timeout=timeout)
         return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
 
     def native_target(self, what: str) -> Target:
@@ -150,26 +151,16 @@ class Supervisor:
         return found
 
     def _find(self, text: str) -> LocalServer:
-        servers = local_servers()
-        if "/" in text:
-            target = Target.parse(text, self._session.book.dialects)
-            if isinstance(target, UnixTarget):
-                if (found := server_at(target, servers)) is not None:
-                    return found
-                with Control(target.path) as control:
-                    return LocalServer(target.path, control.status())
-        for server in servers:
-            if text == str(server.status.pid):
-                return server
-        if text.isdecimal() and int(text) in stopped_arbiters():
-            raise UsageError(f"the server {stands_still(int(text))}", hint=go_on(int(text)))
+        if text.isdecimal() and (found := _heard("the server", server_of(int(text)))) is not None:
+            return found
         # What is too large for a port was meant for a process id.
         if not text.isdecimal() or int(text) <= _LAST_PORT:
             wanted = Target.parse(text, self._session.book.dialects)
-            if (found := server_at(wanted, servers)) is not None:
+            if (found := _heard(wanted, servers_at([wanted]).get(wanted))) is not None:
                 return found
-            if (stopped := stopped_at([wanted]).get(wanted)) is not None:
-                raise _standing(wanted, stopped)
+            if "/" in text and isinstance(wanted, UnixTarget):
+                with Control(wanted.path) as control:
+                    return LocalServer(wanted.path, control.status())
         raise UsageError(f"no server of yours on this machine is {text!r}", hint=":servers lists them")
 
     def _answers(self, path: str, target: Target) -> bool:
@@ -182,8 +173,11 @@ class Supervisor:
         return any(listens_at(listener.address, target) for listener in status.listeners)
 
 
-def _standing(target: Target, arbiter: int) -> UsageError:
-    return UsageError(f"{target} {stands_still(arbiter)}", hint=go_on(arbiter))
+def _heard(name: object, found: LocalServer | SilentServer | None) -> LocalServer | None:
+    """A server that was found and tells what it is; raises `UsageError` for one that does not."""
+    if isinstance(found, SilentServer):
+        raise refusal(name, found)
+    return found
 
 
 def require_yes(why: str, what: str, *, ask: Callable[[str], None] | None) -> None:

@@ -26,8 +26,8 @@ from rpcshell.lab.bench.run import run_plan
 from rpcshell.lab.bench.run_memory import RunMemory
 from rpcshell.lab.bench.server_use import ServerMeter
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.folders import state_folder
+from rpcshell.servers.listeners import is_on_this_machine
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.view.units import count_of, per_second

@@ -21,8 +21,8 @@ from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.lab.top.feed import PERIOD
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics, of_status
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import servers_at
-from rpcshell.servers.standstill import stands_still, stopped_at
+from rpcshell.servers.directory import LocalServer, servers_at
+from rpcshell.servers.standstill import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,10 +133,11 @@ class FleetFeed:
         if unknown:
             for target in unknown:
                 self._asked[target].searched = now
-            for target, server in servers_at(unknown).items():
-                self._asked[target].control = server.path
-            for target, pid in stopped_at(unknown).items():
-                self._asked[target].control, self._asked[target].problem = None, stands_still(pid)
+            for target, server in servers_at(unknown, _TIMEOUT).items():
+                if isinstance(server, LocalServer):
+                    self._asked[target].control = server.path
+                else:
+                    self._asked[target].control, self._asked[target].problem = None, silence(server)
 
 
 class FleetWatch:

@@ -17,7 +17,8 @@ from rpcshell.lab.bench.progress import DrawnProgress
 from rpcshell.line.hint import hint
 from rpcshell.line.language import parse
 from rpcshell.line.suggest import Surroundings
-from rpcshell.servers.directory import is_on_this_machine, local_servers
+from rpcshell.servers.directory import LocalServer, server_of
+from rpcshell.servers.listeners import is_on_this_machine
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
@@ -136,7 +137,7 @@ def test_models_are_started_in_turn_and_stand_side_by_side(shell: Shell, output:
     assert [one["calls"] for one in found] == [20] * 4
     assert shell.session.server is not None
     # Other tests have servers here too.
-    assert shell.session.server.pid in [server.status.pid for server in local_servers()]
+    assert isinstance(server_of(shell.session.server.pid), LocalServer)
     shell.execute(":bench ping -m async -w 2 -n 20 --rounds 1")
     assert "async" in output.texts[-1]
     assert "2 workers each" in output.texts[-1]

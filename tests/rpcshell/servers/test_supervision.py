@@ -19,11 +19,21 @@ import pytest
 
 from rpcshell.client.errors import CallError, ConnectionFailed, NotConnected, UsageError
 from rpcshell.client.target import Target, UnixTarget
+from rpcshell.servers import directory
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import control_folders, listens_at, local_servers
+from rpcshell.servers.directory import (
+    LocalServer,
+    SilentServer,
+    ask_local_servers,
+    control_folders,
+    server_of,
+    servers_at,
+    sorted_servers,
+)
+from rpcshell.servers.listeners import listens_at
 from rpcshell.servers.processes import is_stopped
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.servers.standstill import stopped_at
+from rpcshell.shell.dialect_finder import is_own_server
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
 from rpcwire.control import ListenerStatus, ServerStatus, TotalStatus
@@ -49,6 +59,10 @@ def fill_queue(path: str) -> None:
             client = asking.enter_context(socket.socket(socket.AF_UNIX))
             client.setblocking(False)
             client.connect(path)
+
+
+def local_servers() -> list[LocalServer]:
+    return sorted_servers(ask_local_servers(DEADLINE))
 
 
 def path_of(server: SpawnedServer) -> str:
@@ -143,9 +157,12 @@ def test_of_two_servers_at_one_address_the_first_by_process_id_is_meant(
     folder = tmp_path / "rpcserver"
     folder.mkdir(0o700)
     other_told = threading.Event()
+    # One that is late is waited for where its process listens there.
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
 
     def tell(peer: Peer, pid: int) -> None:
-        listeners = [ListenerStatus("127.0.0.1:1")]
+        listeners = [ListenerStatus(address)]
         status = ServerStatus(pid=pid, model="sync", workers=[], totals=TotalStatus(), listeners=listeners)
         peer.answer(msgspec.to_builtins(status))
 
@@ -159,11 +176,86 @@ def test_of_two_servers_at_one_address_the_first_by_process_id_is_meant(
         tell(peer, 1)
 
     with (
+        listener,
         serving(tell_first, unix=folder / "2.sock"),
         serving(tell_later, unix=folder / "1.sock"),
         contextlib.closing(Session()) as session,
     ):
-        assert Supervisor(session).path(Target.parse("127.0.0.1:1")) == str(folder / "1.sock")
+        assert Supervisor(session).path(Target.parse(address)) == str(folder / "1.sock")
+
+
+class Silence:
+    """A server of this process that takes what its control socket is asked, and says nothing."""
+
+    def __init__(self) -> None:
+        self.given_up = threading.Event()
+
+    def __call__(self, peer: Peer) -> None:
+        if peer.read() is not None:
+            peer.wait_for_end()
+            self.given_up.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells where a process listens")
+@pytest.mark.parametrize("at", ["tcp", "unix"])
+def test_a_server_that_is_silent_holds_up_nobody_who_asks_about_another(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(directory, "_STATUS_TIMEOUT", 3600.0)
+    silence = Silence()
+    where = {"tcp": "127.0.0.1:0", "unix": f"unix:{tmp_path}/calc.sock"}[at]
+    with (
+        running("-w", "1", folder=tmp_path, bind=(where,)) as server,
+        serving(silence, unix=tmp_path / "rpcserver" / "0.sock"),
+        contextlib.closing(Session()) as session,
+    ):
+        supervisor = Supervisor(session)
+        target = Target.parse(server.addresses[0])
+        assert Path(supervisor.path(target)).stem == str(server.pid)
+        for name in (str(server.pid), str(target)):
+            assert supervisor.attach(name).status.pid == server.pid
+        strange = Target.parse("127.0.0.1:1")
+        assert not is_own_server(strange)
+        with pytest.raises(UsageError, match="no server of yours"):
+            supervisor.path(strange)
+        assert not silence.given_up.is_set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells where a process listens")
+def test_a_server_that_is_silent_is_named_to_whoever_asks_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(directory, "_STATUS_TIMEOUT", 0.3)
+    path = tmp_path / "rpcserver" / f"{os.getpid()}.sock"
+    path.parent.mkdir(0o700)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        serving(Peer.wait_for_end, unix=path),
+        contextlib.closing(Session()) as session,
+    ):
+        target = Target.parse(f"127.0.0.1:{listener.getsockname()[1]}")
+        told = f"does not say what it is: its process is {os.getpid()}"
+        with pytest.raises(UsageError, match=f"^{target} {told}$"):
+            Supervisor(session).path(target)
+        with pytest.raises(UsageError, match=f"^the server {told}$"):
+            Supervisor(session).attach(str(os.getpid()))
+        assert server_of(os.getpid()) == SilentServer(os.getpid())
+
+
+def test_where_nothing_tells_who_listens_a_silent_server_is_waited_for_until_the_one_is_found(
+    server: SpawnedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_STATUS_TIMEOUT", 3600.0)
+    monkeypatch.setattr(directory, "listener_at", lambda _path: None)
+    silence = Silence()
+    with serving(silence, unix=Path(path_of(server)).with_name(f"{2**22 + os.getpid()}.sock")):
+        target = Target.parse(server.addresses[0])
+        found = servers_at([target])[target]
+        assert isinstance(found, LocalServer)
+        assert found.status.pid == server.pid
+        assert not silence.given_up.is_set()
 
 
 def test_a_server_is_found_once_where_two_paths_lead_to_its_control_socket(
@@ -211,7 +303,7 @@ def test_a_server_whose_arbiter_is_stopped_is_said_to_stand_still(server: Spawne
         with pytest.raises(UsageError, match=f"process {server.pid} is stopped") as refused:
             supervisor.attach(str(server.pid))
         assert refused.value.hint == f"kill -CONT {server.pid} has it go on"
-        assert stopped_at([Target.parse("127.0.0.1:1")]) == {}
+        assert servers_at([Target.parse("127.0.0.1:1")]) == {}
     finally:
         os.kill(server.pid, signal.SIGCONT)
         session.close()

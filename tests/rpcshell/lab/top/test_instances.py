@@ -19,7 +19,7 @@ from rpcshell.client.target import Target, TcpTarget
 from rpcshell.lab.top import fleet_feed
 from rpcshell.lab.top.fleet_feed import FleetFeed, InstanceLine
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics
-from rpcshell.servers.directory import is_on_this_machine
+from rpcshell.servers.listeners import is_on_this_machine
 from tests.servers import PATIENCE, needs_server, running
 
 ELSEWHERE = TcpTarget("192.0.2.1", 1)
