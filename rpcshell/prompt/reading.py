@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rpcshell.line.language import CallLine, CommandLine, expand_alias, method_text
-from rpcshell.line.method_index import MENU
 from rpcshell.line.suggest import Surroundings, suggest
 from rpcshell.view.units import count_of
 
@@ -38,7 +37,7 @@ def question(context: LineContext, text: str) -> str:
 
 def suggestions(context: LineContext, text: str, cursor: int, **slow: Any) -> Iterator[Suggestion]:
     """As much as there is room for in a menu; `slow` has fields of `Surroundings` that a disk or server tells."""
-    return suggest(context.read(text), cursor, replace(surroundings(context), **slow), limit=MENU)
+    return suggest(context.read(text), cursor, replace(surroundings(context), **slow))
 
 
 def surroundings(context: LineContext) -> Surroundings:

@@ -18,6 +18,7 @@ from rpcshell.line.language import (
     leading_word,
     parse,
 )
+from rpcshell.line.method_index import MENU
 from rpcshell.line.suggest.commands import inner_call, options_behind, suggest_command_names, suggest_command_words
 from rpcshell.line.suggest.names import (
     PathChoice,
@@ -32,7 +33,6 @@ from rpcshell.line.suggest.names import (
 from rpcshell.line.suggest.params import suggest_params
 from rpcshell.line.suggest.place import Spot, find_spot
 from rpcshell.line.suggest.surroundings import (
-    NO_SURROUNDINGS,
     ArgumentSpec,
     CommandSpec,
     OptionSpec,
@@ -60,28 +60,23 @@ __all__ = [
     "suggest",
 ]
 
-MAX_METHODS = 500
-
 _LAST_WORD = re.compile(r"(?<=\s)\S+$")
 """Of a command of the system's shell: what it is given, and not its own name."""
 
 
-def suggest(
-    line: Line, cursor: int, around: Surroundings = NO_SURROUNDINGS, *, limit: int = MAX_METHODS
-) -> Iterator[Suggestion]:
+def suggest(line: Line, cursor: int, around: Surroundings) -> Iterator[Suggestion]:
     """What could stand at the cursor, best first; the order depends on nothing but the arguments.
 
     A cursor outside the line means its nearest end. What is right of it counts too, such as keys that are there
     already.
     """
     cursor = min(max(cursor, 0), len(line.text))
-    yield from _Suggester(around, limit).at(line, cursor)
+    yield from _Suggester(around).at(line, cursor)
 
 
 class _Suggester:
-    def __init__(self, around: Surroundings, limit: int) -> None:
+    def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._limit = limit
 
     def at(self, line: Line, cursor: int) -> Iterator[Suggestion]:
         if _in_comment(line, cursor):
@@ -96,7 +91,7 @@ class _Suggester:
         if (word := leading_word(line)) is not None and cursor > word[1]:
             meant, by = expand_alias(line, self._around.aliases)
             if meant is not line:
-                plain = _Suggester(replace(self._around, aliases={}), self._limit)
+                plain = _Suggester(replace(self._around, aliases={}))
                 yield from _moved(plain.at(meant, cursor + by), -by)
                 return
         match line.body:
@@ -115,7 +110,7 @@ class _Suggester:
     def _first_words(self, typed: str, start: int, end: int) -> Iterator[Suggestion]:
         aliases = {name: line for name, line in self._around.aliases.items() if not name.startswith(":")}
         yield from suggest_aliases(typed, start, end, aliases)
-        yield from suggest_methods(typed, start, end, self._around.catalog, self._limit)
+        yield from suggest_methods(typed, start, end, self._around.catalog)
 
     def _command_names(self, typed: str, start: int, end: int) -> Iterator[Suggestion]:
         yield from suggest_aliases(f":{typed}", start, end, self._around.aliases)
@@ -136,7 +131,7 @@ class _Suggester:
             typed = line.text[command.name_start : cursor]
             yield from self._command_names(typed, command.name_start - 1, command.name_end)
             return
-        yield from suggest_command_words(line, command, cursor, self._around, self._limit, self._call_in)
+        yield from suggest_command_words(line, command, cursor, self._around, self._call_in)
 
     def _call_in(self, line: Line, start: int, cursor: int) -> Iterator[Suggestion]:
         """Suggestions for a line that begins inside another, as in `:watch 2 user.get id=1`."""
@@ -149,7 +144,7 @@ class _Suggester:
         else:
             # A name with blanks, typed without the quotes that it needs.
             typed = line.text[call.start : cursor]
-            yield from named(catalog.index.beginning(typed, self._limit), call.start, cursor, catalog)
+            yield from named(catalog.index.beginning(typed, MENU), call.start, cursor, catalog)
 
 
 def _moved(suggestions: Iterator[Suggestion], by: int) -> Iterator[Suggestion]:

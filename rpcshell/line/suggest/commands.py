@@ -42,7 +42,7 @@ def suggest_command_names(typed: str, start: int, end: int, commands: Sequence[C
 
 
 def suggest_command_words(
-    line: Line, command: CommandLine, cursor: int, around: Surroundings, limit: int, calls: CallsInside
+    line: Line, command: CommandLine, cursor: int, around: Surroundings, calls: CallsInside
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor behind the name of a command."""
     spec, meant = command.meant(around.command)
@@ -58,7 +58,7 @@ def suggest_command_words(
     typed = as_typed(raw)
 
     positionals, pending, options_over = _read_words(before, spec)
-    values = _Values(around, limit, spec.name, positionals[-1].text if positionals else "")
+    values = _Values(around, spec.name, positionals[-1].text if positionals else "")
     for word, argument in zip([*positionals, None], spec.arguments, strict=False):
         if argument.kind == "call" and pending is None and (word is not None or not typed.startswith("-")):
             yield from calls(line, word.start if word is not None else start, cursor)
@@ -146,9 +146,8 @@ def _options(spec: CommandSpec, typed: str, before: Sequence[Word], start: int, 
 class _Values:
     """Completes values of options and arguments by their kind."""
 
-    def __init__(self, around: Surroundings, limit: int, command: str, former: str) -> None:
+    def __init__(self, around: Surroundings, command: str, former: str) -> None:
         self._around = around
-        self._limit = limit
         self._command = command
         self._former = former
 
@@ -171,14 +170,14 @@ class _Values:
             case "event":
                 yield from _matching(self._around.events(), typed, start, end, "argument")
             case "method":
-                yield from suggest_methods(typed, start, end, self._around.catalog, self._limit)
+                yield from suggest_methods(typed, start, end, self._around.catalog)
             case "command":
                 for found in suggest_command_names(typed.lstrip(":"), start, end, self._around.commands):
                     name = found.text.removeprefix(":")
                     yield Suggestion(name, start, end, name, found.meta, "argument")
                 guides = [(name, about) for name, about in GUIDES.items() if typed and name.startswith(typed)]
                 yield from _matching(guides, typed, start, end, "argument")
-                methods = suggest_methods(typed, start, end, self._around.catalog, self._limit) if typed else ()
+                methods = suggest_methods(typed, start, end, self._around.catalog) if typed else ()
                 yield from (method for method in methods if method.text.startswith(typed))
             case "setting" | "setting_value":
                 yield from self._setting(spec.kind, typed, start, end)

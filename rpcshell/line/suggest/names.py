@@ -13,6 +13,7 @@ import msgspec
 
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import method_text
+from rpcshell.line.method_index import MENU
 
 _T = TypeVar("_T")
 
@@ -43,9 +44,9 @@ def matching(choices: Iterable[_T], typed: str, text: Callable[[_T], str] = str)
     return sorted(holding, key=lambda choice: not text(choice).lower().startswith(query))
 
 
-def suggest_methods(typed: str, start: int, end: int, catalog: Catalog, limit: int) -> Iterator[Suggestion]:
+def suggest_methods(typed: str, start: int, end: int, catalog: Catalog) -> Iterator[Suggestion]:
     """Methods for what was typed so far, to replace `start` to `end`; deprecated ones last."""
-    yield from named(catalog.index.search(typed, limit), start, end, catalog)
+    yield from named(catalog.index.search(typed, MENU), start, end, catalog)
 
 
 def named(names: Iterable[str], start: int, end: int, catalog: Catalog) -> Iterator[Suggestion]:

@@ -5,7 +5,7 @@ What a `:command` takes is data here: enough to complete and explain it without 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.language import CallLine, CommandLine, Line, ValueLine
@@ -165,6 +165,3 @@ class Surroundings:
                 known = {name: value for name, value in self.variables.items() if name not in to_come}
                 return replace(self, variables=known, to_come=to_come)
         return self
-
-
-NO_SURROUNDINGS: Final = Surroundings()

@@ -61,7 +61,7 @@ def press_is_bounded(catalog: Catalog, text: str) -> None:
     said: list[str] = []
 
     def press() -> None:
-        offered.extend(one.display + one.meta for one in suggest(line, len(text), around, limit=40))
+        offered.extend(one.display + one.meta for one in suggest(line, len(text), around))
         said.append(hint(line, len(text), around).text)
         said.extend(problem.message for problem in islice(problems(line, len(text), around), 20))
         for row in method_synopsis(method, call, len(text), 8, 80):
