@@ -101,7 +101,7 @@ DOORS = {
     "rpcshell.shell.config_text": {"rpcshell.client.dialects.envelope"},
     "rpcshell.shell.connect": {"rpcshell.servers.starting"},
     "rpcshell.shell.dialect_finder": {"rpcshell.client.detecting", "rpcshell.servers.directory"},
-    "rpcshell.shell.fleet": {"rpcshell.shell.fleet_digests"},
+    "rpcshell.shell.fleet": {"hashlib", "rpcshell.client.broadcast"},
     "rpcshell.shell.leaving": {"rpcshell.servers.control"},
     "rpcshell.shell.session": {
         "rpcshell.line.catalog",

@@ -5,7 +5,6 @@ import io
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Final, NamedTuple, TextIO
 
 from rpcshell.client.errors import UsageError
+from rpcshell.shell.terminal import interrupts_left_to_a_program
 
 _LESS_OPTIONS: Final = "FRX"
 _NO_PAGERS: Final = {"", "cat"}
@@ -31,12 +31,9 @@ class Pager(NamedTuple):
     colours: bool
 
     def show(self, write: Callable[[TextIO], None]) -> None:
-        """Run the pager until it is left, which may stop `write` early; raises `OSError` where it cannot be started.
-
-        Ctrl-C is the pager's meanwhile.
-        """
+        """Run the pager until it is left, which may stop `write` early; raises `OSError` where it cannot be started."""
         # A pager that is killed cannot put the terminal's modes back.
-        with _modes_kept(), _interrupts_ignored():
+        with _modes_kept(), interrupts_left_to_a_program():
             process = subprocess.Popen(self.command, stdin=subprocess.PIPE, env=self.environment)
             assert process.stdin is not None  # noqa: S101  (it was asked for)
             stream = io.TextIOWrapper(process.stdin, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -117,7 +114,7 @@ def edit_text(text: str) -> str:
     try:
         with os.fdopen(file, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(text + "\n")
-        with _modes_kept(), _interrupts_ignored():
+        with _modes_kept(), interrupts_left_to_a_program():
             code = subprocess.run([*command, name], check=False).returncode
         if code:
             raise UsageError(f"{command[0]} ended with exit code {code}, so the line stays as it was")
@@ -156,13 +153,3 @@ def keys_kept() -> Iterator[None]:
             modes = [input_modes, output_modes, control_modes, local_modes, *rest]
             termios.tcsetattr(terminal, termios.TCSADRAIN, modes)
         yield
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    # A handler that does nothing, where SIG_IGN would be inherited by the program.
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

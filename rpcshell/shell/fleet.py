@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.view.units import duration
+from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,11 +97,17 @@ class Fleet:
         return f"the instances offer different things ({alike}): is a deploy under way? :servers shows it"
 
     def _asked(self, instances: list[Target]) -> dict[Target, str]:
+        """A digest of what each instance offers, of those that say it in time."""
         if self._client.plain:
             return {}
-        from rpcshell.shell.fleet_digests import digests_of
+        from hashlib import sha256
 
-        return digests_of(instances, self._client.tls, limit=_LOOK)
+        from rpcshell.client.broadcast import Broadcast
+
+        broadcast = Broadcast(instances, tls=self._client.tls, limit=_LOOK)
+        broadcast.run("rpc.discover", None)
+        told = {answer.instance: answer.result for answer in broadcast.answers if answer.error is None}
+        return {instance: sha256(encode_value(result)).hexdigest() for instance, result in told.items()}
 
     def _take(self, event: FleetEvent) -> None:
         if self._digests is None:

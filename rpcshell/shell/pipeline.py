@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.line.language import Redirect
 from rpcshell.servers.folders import user_path
-from rpcshell.shell.terminal import is_terminal
+from rpcshell.shell.terminal import interrupts_left_to_a_program, is_terminal
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _run(sink: Pipe, pieces: Iterable[str] | None) -> int:
     written = 0
     # What a script reads its own lines from is not for a command of them.
     alone = None if is_terminal(sys.stdin) else subprocess.DEVNULL
-    with _cooked(), _interrupts_left_to_the_command():
+    with _cooked(), interrupts_left_to_a_program():
         try:
             process = subprocess.Popen([_SHELL, "-c", sink.command], stdin=alone if pieces is None else subprocess.PIPE)
         except (OSError, ValueError) as error:
@@ -171,17 +171,6 @@ def _ended(process: subprocess.Popen[bytes], command: str) -> int:
 
 def _encoded(piece: str) -> bytes:
     return piece.encode("utf-8", "backslashreplace")
-
-
-@contextlib.contextmanager
-def _interrupts_left_to_the_command() -> Iterator[None]:
-    """Let Ctrl-C be the command's to act on; it gets the signal too."""
-    # A handler that does nothing, where SIG_IGN would be inherited by the command.
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -86,7 +86,8 @@ class Session(Listeners):
         self.book = AddressBook(config, memory)
         self._tls = tls
         self._connection: TargetConnection | None = None
-        self._state: State = "none"
+        self.state: State = "none"
+        """Whether there is a target, and whether its connection worked last time."""
 
     @property
     def target(self) -> Target | None:
@@ -136,11 +137,6 @@ class Session(Listeners):
         """Seconds for a call: the session's own, or what the target's configuration has, or None for no limit."""
         own = self.settings.timeout
         return self._connection.timeout if own is None and self._connection else own
-
-    @property
-    def state(self) -> State:
-        """Whether there is a target, and whether its connection worked last time."""
-        return self._state
 
     @property
     def discovering(self) -> bool:
@@ -353,12 +349,12 @@ class Session(Listeners):
             connection.fleet.on_change(partial(self._fleet_changed, connection))
         if former is not None:
             former.retire()
-        self._state = state
+        self.state = state
         self._changed()
 
     def _set_state(self, state: State) -> None:
-        if state != self._state:
-            self._state = state
+        if state != self.state:
+            self.state = state
             self._changed()
 
     def _describe_on_connect(self, connection: TargetConnection, *, probe_again: bool = False) -> None:

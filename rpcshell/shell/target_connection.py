@@ -102,11 +102,6 @@ class TargetConnection:
         """Whether a call without params means the same for every method."""
         return self._client.absent_params
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection now."""
-        return self._client.connected
-
     def connect(self) -> None:
         """Make the connection; raises `Cancelled` upon Ctrl-C, and else as `Client.connect` does."""
         try:

@@ -234,11 +234,6 @@ class FramedDialect:
         return None
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is left over of what came."""
-        return not (self._said or self._decoder.mid_frame)
-
-    @property
     def mid_frame(self) -> bool:
         """Whether a message has begun to arrive and is not whole yet."""
         return self._decoder.mid_frame

@@ -29,7 +29,8 @@ def test_an_interrupt_while_the_thread_is_started_leaves_the_connection_usable(m
         raise KeyboardInterrupt
 
     with serving(offering("ping")) as server:
-        connection = TargetConnection(Client(server.target), None, AddressBook().find(server.target))
+        client = Client(server.target)
+        connection = TargetConnection(client, None, AddressBook().find(server.target))
         with monkeypatch.context() as patch:
             # No signal can be timed to come between two instructions.
             patch.setattr(threading.Thread, "start", interrupted)
@@ -40,7 +41,7 @@ def test_an_interrupt_while_the_thread_is_started_leaves_the_connection_usable(m
         assert connection.catalog is not None
         assert set(connection.catalog.methods) == {"ping"}
         connection.retire()
-        assert not connection.connected
+        assert not client.connected
 
 
 def test_a_connection_that_is_retired_while_it_asks_is_closed_by_its_thread() -> None:
@@ -59,14 +60,15 @@ def test_a_connection_that_is_retired_while_it_asks_is_closed_by_its_thread() ->
 
     with serving(slow) as server:
         reports = Reports(described=lambda _connection, _found: done.set())
-        connection = TargetConnection(Client(server.target), None, AddressBook().find(server.target), reports=reports)
+        client = Client(server.target)
+        connection = TargetConnection(client, None, AddressBook().find(server.target), reports=reports)
         connection.describe_in_background(probe_again=False)
         assert asked.wait(DEADLINE)
         connection.retire()
-        assert connection.connected
+        assert client.connected
         answer.set()
         assert done.wait(DEADLINE)
-        assert not connection.connected
+        assert not client.connected
         assert closed.wait(DEADLINE)
 
 
@@ -80,7 +82,7 @@ def test_what_a_fleet_tells_while_no_connection_is_held_is_asked_for_with_the_ne
         for thread in threading.enumerate():
             if thread.name == "catalog":
                 thread.join(DEADLINE)
-        assert not connection.connected
+        assert not client.connected
         renewed = [connection.exchange("ping", 1, timeout=DEADLINE, meta=False, trace=CallTrace())[2]]
         connection.describe(probe_again=False)
         renewed.append(connection.exchange("ping", 1, timeout=DEADLINE, meta=False, trace=CallTrace())[2])
@@ -98,11 +100,12 @@ def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() 
 
     with serving(serve) as server:
         target = Target.parse(f"jsonrpc:{server.target}")
-        connection = TargetConnection(Client(target), None, AddressBook().find(target))
+        client = Client(target)
+        connection = TargetConnection(client, None, AddressBook().find(target))
         with interrupted(arrived.wait), pytest.raises(Cancelled, match="goes on, but the server cannot be") as caught:
             connection.exchange("slow", None, timeout=DEADLINE, meta=False, trace=CallTrace())
         assert caught.value.at_end.startswith("cancelled: the connection was closed, but")
-        assert connection.connected
+        assert client.connected
         connection.retire()
 
 
