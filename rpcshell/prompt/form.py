@@ -21,6 +21,7 @@ from prompt_toolkit.validation import ValidationError, Validator
 from rpcshell.client.dialects import Form, FormAction
 from rpcshell.line.form import LEFT_OUT, Choice, Field, FormProblem, fields_of
 from rpcshell.line.suggest import matching
+from rpcshell.prompt.keys import take_interrupt
 from rpcshell.prompt.screen import Screen
 from rpcshell.view.escape import visible
 from rpcshell.view.width import cut
@@ -42,19 +43,25 @@ class FormPrompt:
     def ask(self, who: str, form: Form, style: BaseStyle) -> tuple[FormAction, dict[str, Any]]:
         """Ask a form of a server that the user calls so; raises `KeyboardInterrupt` where Ctrl-C is pressed.
 
-        Keys that were pressed before it was there are kept for the prompt.
+        That counts up to the moment after the Enter that would have sent it. Keys that were pressed before it was
+        there, and those after it, are kept for the prompt.
         """
-        with self._screen.hold():
-            held = get_typeahead(self._input) + self._pending_keys()
+        # The terminal makes no signals meanwhile, also between two fields: Ctrl-C is a key that comes after others.
+        with self._screen.hold(), self._input.raw_mode():
+            held = get_typeahead(self._input)
             try:
+                self._heed_interrupt()
+                held += [*get_typeahead(self._input), *self._input.flush_keys()]
                 self._screen.pieces(_header(who, form), paged=False)
-                return self._fill_in(form, style)
+                answer = self._fill_in(form, style)
+                self._heed_interrupt()
+                return answer
             finally:
-                store_typeahead(self._input, held)
+                store_typeahead(self._input, [*held, *get_typeahead(self._input)])
 
-    def _pending_keys(self) -> list[Any]:
-        with self._input.raw_mode():
-            return [*self._input.read_keys(), *self._input.flush_keys()]
+    def _heed_interrupt(self) -> None:
+        if take_interrupt(self._input):
+            raise KeyboardInterrupt
 
     def _fill_in(self, form: Form, style: BaseStyle) -> tuple[FormAction, dict[str, Any]]:
         fields = fields_of(form.schema)
