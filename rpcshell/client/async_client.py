@@ -314,15 +314,19 @@ class AsyncClient(AnyClient):
         # The one that was used last is the likeliest to be good, and the others may grow idle.
         while self._idle:
             connection = self._idle.pop()
-            usable = False
-            try:
-                usable = await connection.usable()
-            finally:
-                if not usable:
-                    self._drop(connection)
-            if usable:
+            if await self._is_usable(connection):
                 return connection
         return await self._dial(self.target, self._dialling_limit(deadline, self._loop.time()))
+
+    async def _is_usable(self, connection: AsyncConnection) -> bool:
+        """Whether a connection that was idle can take a call; one that cannot, or is not known to, is dropped."""
+        usable = False
+        try:
+            usable = await connection.usable()
+        finally:
+            if not usable:
+                self._drop(connection)
+        return usable
 
     async def _dial(self, instance: Target, timeout: float) -> AsyncConnection:
         from rpcshell.client.async_connection import AsyncConnection

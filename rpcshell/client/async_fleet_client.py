@@ -160,21 +160,14 @@ class AsyncFleetClient(AsyncClient):
             Dropped: Those that there were have ended meanwhile: the instance may be about to stop.
             ConnectionFailed: None can be made.
         """
-        pool = self._pools.get(candidate)
-        if pool:
+        if pool := self._pools.get(candidate):
             connection = pool.pop()
-            usable = False
-            try:
-                usable = await connection.usable()
-            finally:
-                if not usable:
-                    for ended in (connection, *pool):
-                        self._drop(ended)
-                    pool.clear()
-            if usable:
+            if await self._is_usable(connection):
                 if candidate.limited:
                     self._spares.took_from(candidate)
                 return connection
+            while pool:
+                self._drop(pool.pop())
             raise Dropped("the server has closed it", not_run=True)
         limit = failover.dialling_limit(self._dialling_limit(until, self._loop.time()))
         return await self._dial(candidate.target, limit)

@@ -17,6 +17,7 @@ from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFai
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.method_tables import described, method_table
+from rpcshell.client.dialects.steps import granted
 from rpcshell.version import __version__
 from rpcwire import EncodeError, Fault, Floats, Reply
 
@@ -53,10 +54,7 @@ class Acp(JsonRpc):
             "clientCapabilities": {},
             "clientInfo": {"name": "rpcshell", "title": "rpcshell", "version": __version__},
         }
-        reply: Reply = yield Ask("initialize", params)
-        if (refusal := reply.fault) is not None:
-            raise HandshakeFailed(f"it refuses to initialize: {refusal.message}")
-        result = as_mapping(reply.result)
+        result = as_mapping((yield from granted(Ask("initialize", params), "to initialize")))
         if result.get("protocolVersion") != _VERSION:
             raise HandshakeFailed(f"it does not speak version {_VERSION} of ACP", "is this an agent?")
         self._offers, self._info = as_mapping(result.get("agentCapabilities")), as_mapping(result.get("agentInfo"))

@@ -14,11 +14,12 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Message, ServerRequest, Steps, Tell
+from rpcshell.client.dialects import Ask, Description, Event, Message, ServerRequest, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_list, as_mapping
 from rpcshell.client.dialects.method_tables import described, is_capable, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
+from rpcshell.client.dialects.steps import granted
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
 
@@ -82,10 +83,7 @@ class Dap(FramedDialect):
             "supportsVariableType": True,
             "supportsMemoryReferences": True,
         }
-        reply: Reply = yield Ask("initialize", arguments)
-        if (refusal := reply.fault) is not None:
-            raise HandshakeFailed(f"it refuses to initialize: {refusal.message}")
-        self._capabilities = as_mapping(reply.result)
+        self._capabilities = as_mapping((yield from granted(Ask("initialize", arguments), "to initialize")))
 
     def bye(self) -> Steps[None]:
         """End the debugging: what was launched is ended, what was attached to goes on."""

@@ -36,7 +36,7 @@ from rpcshell.client.dialects.message_shapes import (
     path_of,
     texts_in,
 )
-from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, granted
 from rpcshell.client.errors import CallTimeout, UsageError
 from rpcwire import EncodeError, Floats, ParseError, Reply, encode_value
 from rpcwire.framings import FRAMINGS
@@ -269,17 +269,15 @@ class Enveloped(FramedDialect):
             return Description(missing="unknown", reason="its dialect has no names")
         if isinstance(names, list):
             return Description.of_names(names)
-        reply: Reply = yield Ask(names.method, names.params, timeout=DESCRIPTION_TIMEOUT)
-        if (refusal := reply.fault) is not None:
-            return Description.refused(names.method, refusal)
-        found = at_path(reply.result, names.path)
+        told = yield from granted(Ask(names.method, names.params, timeout=DESCRIPTION_TIMEOUT))
+        found = at_path(told, names.path)
         if not isinstance(found, list | dict):
             where = f"{names.path} in what {names.method} returns" if names.path else f"what {names.method} returns"
             return Description(missing="unknown", reason=f"{where} is no list")
-        told = [one.get("name") if isinstance(one, dict) else one for one in found]
+        listed = [one.get("name") if isinstance(one, dict) else one for one in found]
         prefix = names.prefix
         return Description.of_names(
-            name.removeprefix(prefix) for name in told if isinstance(name, str) and name.startswith(prefix)
+            name.removeprefix(prefix) for name in listed if isinstance(name, str) and name.startswith(prefix)
         )
 
     def _heard(self, failed: str, hint: str) -> Steps[Any]:

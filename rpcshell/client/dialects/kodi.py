@@ -8,16 +8,13 @@ JSONRPC.SetConfiguration says which. Discovery asks JSONRPC.Introspect, whose sc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description, Steps
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
-from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
-
-if TYPE_CHECKING:
-    from rpcwire import Reply
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, granted
 
 _DEEPEST: Final = 20
 """Schemas in each other; Kodi has five."""
@@ -47,10 +44,7 @@ class Kodi(JsonRpc):
     def describe(self) -> Steps[Description]:
         """Ask for methods, types and notifications, as far as this way to Kodi has them."""
         question = {"getdescriptions": True, "getmetadata": True, "filterbytransport": True}
-        reply: Reply = yield Ask("JSONRPC.Introspect", question, timeout=DESCRIPTION_TIMEOUT)
-        if (refusal := reply.fault) is not None:
-            return Description.refused("JSONRPC.Introspect", refusal)
-        return described(reply.result)
+        return described((yield from granted(Ask("JSONRPC.Introspect", question, timeout=DESCRIPTION_TIMEOUT))))
 
 
 def described(told: object) -> Description:

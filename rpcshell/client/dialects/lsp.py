@@ -23,6 +23,7 @@ from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.lsp_files import OpenFiles, Told, uri_of
 from rpcshell.client.dialects.method_tables import ShippedMethod, described, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
+from rpcshell.client.dialects.steps import granted
 from rpcshell.version import __version__
 from rpcwire import EncodeError, Fault, Floats, Reply
 from rpcwire.framings import FRAMINGS
@@ -103,12 +104,10 @@ class Lsp(JsonRpc):
         }
         if self.options.initialization_options is not None:
             params["initializationOptions"] = self.options.initialization_options
-        reply: Reply = yield Ask("initialize", params)
-        if (refusal := reply.fault) is not None:
-            raise HandshakeFailed(f"it refuses to initialize: {refusal.message}")
-        if not isinstance(reply.result, dict) or "capabilities" not in reply.result:
+        told = as_mapping((yield from granted(Ask("initialize", params), "to initialize")))
+        if "capabilities" not in told:
             raise HandshakeFailed("it does not tell what it is capable of", "is this a language server?")
-        self._static, self._info = as_mapping(reply.result["capabilities"]), as_mapping(reply.result.get("serverInfo"))
+        self._static, self._info = as_mapping(told["capabilities"]), as_mapping(told.get("serverInfo"))
         yield Tell(self.encode(self.envelope("initialized", {})))
         if settings := self.options.settings:
             yield Tell(self.encode(self.envelope("workspace/didChangeConfiguration", {"settings": settings})))

@@ -17,7 +17,7 @@ from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, M
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.method_tables import as_openrpc, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
-from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM, granted
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, InvalidReply, ParseError, Reply, decode_value
 
@@ -108,13 +108,12 @@ class Mpv(FramedDialect):
 
     def describe(self) -> Steps[Description]:
         """Ask for the commands; those that only clients have are known."""
-        listed: Reply = yield Ask("get_property", ["command-list"], timeout=DESCRIPTION_TIMEOUT)
+        question = Ask("get_property", ["command-list"], timeout=DESCRIPTION_TIMEOUT)
+        commands = yield from granted(question, "to list its commands")
         version: Reply = yield Ask("get_property", ["mpv-version"], timeout=DESCRIPTION_TIMEOUT)
-        if (refusal := listed.fault) is not None:
-            return Description.refused("to list its commands", refusal)
         table = method_table("mpv")
         own = [{**as_openrpc(one), "paramStructure": "by-position", "x-out": "data"} for one in table.requests]
-        methods = own + [_method(command) for command in listed.result]
+        methods = own + [_method(command) for command in commands]
         told = version.result.removeprefix("mpv ") if isinstance(version.result, str) and version.fault is None else ""
         return Description.of_methods(methods, "mpv", told, "command", events=table.events)
 

@@ -16,6 +16,7 @@ from rpcshell.client.dialects import Ask, Description, Message, ServerRequest, S
 from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.ovsdb_schema import described
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
+from rpcshell.client.dialects.steps import granted
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply
 
 QUESTION_TIMEOUT: Final = 5.0
@@ -85,11 +86,9 @@ class Ovsdb(JsonRpc1):
     def describe(self) -> Steps[Description]:
         """Ask for the schema of every database; one that is refused is left out."""
         schemas: dict[str, Any] = {}
-        reply: Reply = yield Ask("list_dbs", timeout=QUESTION_TIMEOUT)
-        if (refusal := reply.fault) is not None:
-            return Description.refused("list_dbs", refusal)
-        for name in reply.result[:_MOST_DATABASES]:
-            reply = yield Ask("get_schema", [name], timeout=QUESTION_TIMEOUT)
+        names = yield from granted(Ask("list_dbs", timeout=QUESTION_TIMEOUT))
+        for name in names[:_MOST_DATABASES]:
+            reply: Reply = yield Ask("get_schema", [name], timeout=QUESTION_TIMEOUT)
             if reply.fault is None:
                 schemas[str(name)] = reply.result
         return described(schemas)

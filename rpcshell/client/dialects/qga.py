@@ -16,12 +16,12 @@ from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.method_tables import ShippedMethod, as_openrpc, method_table
 from rpcshell.client.dialects.qmp import Qapi
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
-from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, granted
 from rpcshell.client.errors import CallTimeout
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
-    from rpcwire import Floats, Reply
+    from rpcwire import Floats
 
 SYNC_TIMEOUT: Final = 3.0
 """Seconds that an agent has to answer at first."""
@@ -86,10 +86,7 @@ class GuestAgent(Qapi):
 
     def describe(self) -> Steps[Description]:
         """Ask for the names of the commands; those that are switched off are said to be."""
-        reply: Reply = yield Ask("guest-info", timeout=DESCRIPTION_TIMEOUT)
-        if (refusal := reply.fault) is not None:
-            return Description.refused("guest-info", refusal)
-        told = as_mapping(reply.result)
+        told = as_mapping((yield from granted(Ask("guest-info", timeout=DESCRIPTION_TIMEOUT))))
         named = [one for one in as_list(told.get("supported_commands")) if isinstance(as_mapping(one).get("name"), str)]
         return Description.of_methods(map(_method, named), "QEMU guest agent", as_text(told.get("version")), "command")
 

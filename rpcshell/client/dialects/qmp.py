@@ -18,7 +18,7 @@ from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, H
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.qapi import described
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
-from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, granted
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply
 
@@ -120,21 +120,17 @@ class Qmp(Qapi):
             raise HandshakeFailed(f"it does not greet as a QMP monitor but says {greeting.name!r:.40}")
         self._version = _version(greeting.params)
         try:
-            reply: Reply = yield Ask("qmp_capabilities", timeout=NEGOTIATION_TIMEOUT)
+            yield from granted(Ask("qmp_capabilities", timeout=NEGOTIATION_TIMEOUT), "to negotiate")
         except CallTimeout:
             raise HandshakeFailed(
                 f"it greeted as a QMP monitor, and did not answer qmp_capabilities within {NEGOTIATION_TIMEOUT:g} s",
                 "QEMU may hang, or be stopped: its process tells",
             ) from None
-        if (refusal := reply.fault) is not None:
-            raise HandshakeFailed(f"it refuses to negotiate: {refusal.message}")
 
     def describe(self) -> Steps[Description]:
         """Ask for the schema."""
-        reply: Reply = yield Ask("query-qmp-schema", timeout=DESCRIPTION_TIMEOUT)
-        if (refusal := reply.fault) is not None:
-            return Description.refused("query-qmp-schema", refusal)
-        return described(reply.result, "QEMU", self._version)
+        schema = yield from granted(Ask("query-qmp-schema", timeout=DESCRIPTION_TIMEOUT))
+        return described(schema, "QEMU", self._version)
 
 
 def fault(error: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 from rpcshell.client.errors import CallTimeout, ConnectionLost, ProtocolError, ShellError
 
 if TYPE_CHECKING:
-    from rpcwire import Fault
+    from rpcwire import Fault, Reply
 
 _T = TypeVar("_T")
 
@@ -167,10 +167,24 @@ async def follow_async(steps: Steps[_T], do: Callable[[Step], Awaitable[Any]]) -
         return outcome
 
 
+def granted(question: Ask, what: str = "") -> Steps[Any]:
+    """What a server returns to a question without whose answer a `hello` or a `describe` goes no further.
+
+    Raises:
+        HandshakeFailed: It refuses that: what was asked for, in words such as "to initialize", or else the method.
+    """
+    reply: Reply = yield question
+    if (fault := reply.fault) is not None:
+        raise HandshakeFailed(f"it refuses {what or question.method}: {fault.message}")
+    return reply.result
+
+
 def offered(steps: Steps[Description]) -> Steps[Description]:
-    """What the steps of a `describe` come to, also where the server does not answer one of them in time."""
+    """What the steps of a `describe` come to, also where the server refuses to say, or does not in time."""
     try:
         return (yield from steps)
+    except HandshakeFailed as refusal:
+        return Description(missing="unknown", reason=refusal.reason, hint=refusal.hint)
     except CallTimeout as error:
         return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
 

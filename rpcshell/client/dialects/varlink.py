@@ -18,6 +18,7 @@ from rpcshell.client.dialects import Ask, Description, Event, Message, Partial, 
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_mapping, as_text
 from rpcshell.client.dialects.recognition import Guess, Recognition, first_object
+from rpcshell.client.dialects.steps import granted
 from rpcshell.client.dialects.varlink_idl import parse
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply, encode_value
 
@@ -120,16 +121,13 @@ class Varlink(FramedDialect):
 
     def describe(self) -> Steps[Description]:
         """Ask for the definition of every interface; one that is refused or cannot be read is left out."""
-        reply: Reply = yield Ask(f"{_SERVICE}.GetInfo", timeout=QUESTION_TIMEOUT)
-        if (refusal := reply.fault) is not None:
-            return Description.refused(f"{_SERVICE}.GetInfo", refusal)
-        told = reply.result
+        told = yield from granted(Ask(f"{_SERVICE}.GetInfo", timeout=QUESTION_TIMEOUT))
         definitions: dict[str, str] = {}
         for name in told["interfaces"][:_MOST_INTERFACES]:
             if not _NAME.fullmatch(name):
                 continue
             question = {"interface": name}
-            reply = yield Ask(f"{_SERVICE}.GetInterfaceDescription", question, timeout=QUESTION_TIMEOUT)
+            reply: Reply = yield Ask(f"{_SERVICE}.GetInterfaceDescription", question, timeout=QUESTION_TIMEOUT)
             if reply.fault is None:
                 definitions[name] = str(reply.result["description"])
         return described(told, definitions)

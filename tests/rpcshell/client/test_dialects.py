@@ -29,7 +29,7 @@ from rpcshell.client.dialects import (
     Tell,
 )
 from rpcshell.client.dialects.framed import FramedDialect
-from rpcwire import Reply
+from rpcwire import Fault, Reply
 from tests.interrupts import interrupted
 from tests.rpcshell import loud
 from tests.rpcshell.faces import Connect
@@ -326,6 +326,11 @@ def test_a_document_may_come_from_a_file_or_a_command() -> None:
         ):
             with connect(target, openrpc=source) as client, pytest.raises(UsageError, match=says):
                 client.describe()
+
+
+def test_what_a_dialect_says_of_a_refusal_is_why_nothing_is_known() -> None:
+    told = Description(missing="unknown", reason="it refuses list: no")
+    assert Description.refused("list", Fault(1, "no")) == told
 
 
 def test_parts_that_nobody_takes_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
