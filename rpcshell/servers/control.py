@@ -91,10 +91,6 @@ class Control:
             too_old = "the server is of an older version, whose log cannot be followed"
             raise UsageError(too_old if error.code == ErrorCode.METHOD_NOT_FOUND else error.message) from None
 
-    def stop_worker(self, worker: int) -> Signalled:
-        """Have a worker answer what has arrived, and leave; another takes its place."""
-        return self._call("worker.stop", {"worker": worker}, Signalled)
-
     def kill_worker(self, worker: int, signal: str = "KILL") -> Signalled:
         """Send a worker a signal, named without SIG."""
         return self._call("worker.kill", {"worker": worker, "signal": signal}, Signalled)

@@ -92,7 +92,7 @@ def test_a_control_steers(server: SpawnedServer) -> None:
         assert control.scale(2) == 3
         assert any("listening" in line.lower() or "ready" in line.lower() for line in control.logs(50))
         with pytest.raises(CallError, match="no worker 99"):
-            control.stop_worker(99)
+            control.kill_worker(99)
 
 
 def test_a_server_at_an_abstract_socket_is_started_found_and_steered() -> None:
