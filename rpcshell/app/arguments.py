@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import shlex
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from msgspec.structs import replace
 
 from rpcshell.app.options import COMPLETION, Options, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
-from rpcshell.app.target_options import with_headers, with_mcp_server, with_registry_credentials
+from rpcshell.app.target_options import (
+    tls_files,
+    tls_options,
+    with_headers,
+    with_mcp_server,
+    with_registry_credentials,
+)
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import (
-    ChildTarget,
-    HttpTarget,
-    ListTarget,
-    ServersetTarget,
-    SrvTarget,
-    Target,
-    TlsFiles,
-    TlsTarget,
-)
+from rpcshell.client.target import ChildTarget
 from rpcshell.guides import GUIDES
 from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.command import meant_choice, problem_of
@@ -37,10 +34,6 @@ from rpcwire.worker_models import MODELS
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from rpcshell.shell.config import Config
-
-_FILE: Final = click.Path(exists=True, dir_okay=False)
 
 _TARGETS: Final = (
     ("host:port, port, [v6]:port", "a TCP address; a port alone is one of this machine"),
@@ -122,22 +115,6 @@ def _shown(file: Callable[[], Path]) -> str:
         return f"({error.strerror})"
 
 
-def tls_options(make: Callable[..., Any]) -> Callable[[Any], Any]:
-    """The options of TLS as a decorator."""
-    given = (
-        make("--tls-ca", type=_FILE, help="Authorities to trust, PEM; else the system's."),
-        make("--tls-cert", type=_FILE, help="The certificate to show to the server, PEM."),
-        make("--tls-key", type=_FILE, help="Its key, PEM, where that is another file."),
-    )
-
-    def decorate(function: Any) -> Any:
-        for decorator in reversed(given):
-            function = decorator(function)
-        return function
-
-    return decorate
-
-
 def _print_reference(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     del param
     if wanted and not ctx.resilient_parsing:
@@ -179,7 +156,7 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
 @tls_options(_connection)
 @_connection(
     "--registry-credentials",
-    type=_FILE,
+    type=click.Path(exists=True, dir_okay=False),
     help="A file with the user whom ZooKeeper lets read, and the password (zk://, zks://).",
 )
 @_connection(
@@ -361,31 +338,3 @@ def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]
             raise UsageError(f"--set takes NAME=VALUE, not {pair!r}", hint="as in --set format=table")
         given.append((name.strip(), value))
     return tuple(given)
-
-
-def _may_speak_tls(target: Target) -> bool:
-    match target:
-        case HttpTarget():
-            return isinstance(target.address, TlsTarget)
-        case ListTarget(targets=targets):
-            return any(isinstance(one, TlsTarget) for one in targets)
-        case SrvTarget(tls=tls):
-            return tls
-    # Registered servers say themselves whether they speak TLS.
-    return isinstance(target, TlsTarget | ServersetTarget)
-
-
-def tls_files(
-    ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
-) -> TlsFiles | None:
-    """The files of the TLS options as given, or None where there are none.
-
-    Raises:
-        UsageError: The target speaks no TLS.
-    """
-    if ca is cert is key is None:
-        return None
-    target = config.targets[where].target_among(config.dialects) if isinstance(where, str) else where
-    if spawned or (target is not None and not _may_speak_tls(target)):
-        raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
-    return TlsFiles(ca, cert, key)

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from rpcshell.app.arguments import read, tls_files, tls_options
+from rpcshell.app.arguments import read
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import complete_target
+from rpcshell.app.target_options import tls_files, tls_options
 from rpcshell.client.errors import UsageError
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.servers.spawn import SpawnOptions

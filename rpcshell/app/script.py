@@ -79,7 +79,7 @@ def _statements(options: Options) -> Iterator[Statement]:
 
 
 def _run_statements(
-    shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool, debug: bool = False
+    shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool, debug: bool
 ) -> int:
     """Run statements one after the other and return the exit code: that of the first error, or 0.
 

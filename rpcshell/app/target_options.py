@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+import click
 from msgspec.structs import replace
 
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import HttpTarget, ServersetTarget
+from rpcshell.client.target import HttpTarget, ListTarget, ServersetTarget, SrvTarget, TlsFiles, TlsTarget
 from rpcshell.shell.mcp_servers import mcp_server
 from rpcshell.shell.target_config import checked_headers, filled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcshell.client.target import Target
     from rpcshell.shell.config import Config
     from rpcshell.shell.target_config import TargetConfig
+
+_FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
 def with_mcp_server(config: Config, file: str, name: str) -> Config:
@@ -66,6 +69,50 @@ def with_headers(
         checked = dict(checked_headers(headers))
         return where, _with_target(config, where, replace(named, headers={**kept, **checked}))
     raise UsageError("--header is for a URL", hint="as in mcp:https://host/mcp")
+
+
+def tls_options(make: Callable[..., Any]) -> Callable[[Any], Any]:
+    """The options of TLS as a decorator."""
+    given = (
+        make("--tls-ca", type=_FILE, help="Authorities to trust, PEM; else the system's."),
+        make("--tls-cert", type=_FILE, help="The certificate to show to the server, PEM."),
+        make("--tls-key", type=_FILE, help="Its key, PEM, where that is another file."),
+    )
+
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(given):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def _may_speak_tls(target: Target) -> bool:
+    match target:
+        case HttpTarget():
+            return isinstance(target.address, TlsTarget)
+        case ListTarget(targets=targets):
+            return any(isinstance(one, TlsTarget) for one in targets)
+        case SrvTarget(tls=tls):
+            return tls
+    # Registered servers say themselves whether they speak TLS.
+    return isinstance(target, TlsTarget | ServersetTarget)
+
+
+def tls_files(
+    ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
+) -> TlsFiles | None:
+    """The files of the TLS options as given, or None where there are none.
+
+    Raises:
+        UsageError: The target speaks no TLS.
+    """
+    if ca is cert is key is None:
+        return None
+    target = _named(config, where) if isinstance(where, str) else where
+    if spawned or (target is not None and not _may_speak_tls(target)):
+        raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
+    return TlsFiles(ca, cert, key)
 
 
 def _named(config: Config, name: str) -> Target:
