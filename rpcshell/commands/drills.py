@@ -15,8 +15,6 @@ from rpcshell.commands.method_page import columns
 from rpcshell.shell.command import WORKER, command, worker_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rpcshell.shell.shell import Shell
 
 _KINDS = ("kill", "freeze", "hold", "slow", "flood")
@@ -50,18 +48,11 @@ class _Workers(click.IntRange):
         return super().convert(value, param, ctx)
 
 
+_CALL = click.option(
+    "-c", "--call", metavar="CALL", help="What is called meanwhile, to see what becomes of it; ping, if not given."
+)
+_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask, whoever started the server.")
 _SIGNALS = _Signal(["KILL", "TERM", "QUIT", "ABRT", "SEGV", "INT", "STOP", "CONT"])
-
-
-def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    def decorate(handler: Callable[..., None]) -> Callable[..., None]:
-        if harms:
-            yes = click.option("-y", "--yes", is_flag=True, help="Do not ask, whoever started the server.")
-            handler = yes(handler)
-        text = "What is called meanwhile, to see what becomes of it; ping, if not given."
-        return click.option("-c", "--call", metavar="CALL", help=text)(handler)
-
-    return decorate
 
 
 def _perform(shell: Shell, name: str, call: str | None, *details: object, **harm: Any) -> None:
@@ -90,7 +81,8 @@ def drill(shell: Shell, *, kind: str | None) -> None:
 )
 @click.argument("worker", type=WORKER)
 @click.argument("signal", type=_SIGNALS, default="KILL")
-@_shared(harms=True)
+@_CALL
+@_YES
 def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool) -> None:
     """Kill a WORKER, and show how it is replaced.
 
@@ -107,7 +99,8 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
 @command("drill freeze", group=BREAK_IT, former=("freeze",), examples=(":drill freeze 2 3", ":drill freeze 1 0.5"))
 @click.argument("worker", type=WORKER)
 @click.argument("seconds", type=click.FloatRange(min=0.01, max=_LONGEST_FREEZE))
-@_shared(harms=True)
+@_CALL
+@_YES
 def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: bool) -> None:
     """Freeze a WORKER for some SECONDS, and show who waits.
 
@@ -119,7 +112,7 @@ def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: 
 
 
 @command("reload", group=RUN_A_SERVER, examples=(":reload",))
-@_shared(harms=False)
+@_CALL
 def reload(shell: Shell, *, call: str | None) -> None:
     """Replace all workers one by one, without losing a call.
 
@@ -134,7 +127,7 @@ def reload(shell: Shell, *, call: str | None) -> None:
 
 @command("scale", group=RUN_A_SERVER, examples=(":scale 8",))
 @click.argument("workers", metavar="N", type=_Workers(1, _MOST_WORKERS))
-@_shared(harms=False)
+@_CALL
 def scale(shell: Shell, *, workers: int, call: str | None) -> None:
     """Have N workers, and show how they come or go.
 
@@ -146,7 +139,8 @@ def scale(shell: Shell, *, workers: int, call: str | None) -> None:
 @command("drill hold", group=BREAK_IT, former=("hold",), examples=(":drill hold 10", ":drill hold 20 -d 3"))
 @click.argument("connections", metavar="N", type=click.IntRange(1, 500))
 @click.option("-d", "--seconds", metavar="SECONDS", type=_SECONDS, default=8, help="For how long; 8.")
-@_shared(harms=True)
+@_CALL
+@_YES
 def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, yes: bool) -> None:
     """Hold N idle connections, and show who has to wait.
 
@@ -164,7 +158,8 @@ def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, ye
     "-n", "--connections", metavar="CONNS", type=click.IntRange(1, 500), help="How many; one for each worker."
 )
 @click.option("-d", "--seconds", metavar="SECONDS", type=_SECONDS, default=35, help="For how long; 35.")
-@_shared(harms=True)
+@_CALL
+@_YES
 def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, call: str | None, yes: bool) -> None:
     """Send requests at so many BYTES/S that they never end.
 
@@ -182,7 +177,8 @@ def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, 
 )
 @click.option("-n", "--connections", metavar="CONNS", type=click.IntRange(1, 2000), default=200, help="How many; 200.")
 @click.option("-d", "--seconds", metavar="SECONDS", type=click.FloatRange(0.1, 30), default=2, help="For how long; 2.")
-@_shared(harms=True)
+@_CALL
+@_YES
 def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, yes: bool) -> None:
     """Call more than it can serve, and show what it does.
 
