@@ -197,36 +197,24 @@ def as_json(measured: Measurement) -> dict[str, Any]:
     """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
     histogram = measured.histogram
     named = named_params(measured.plan.params, measured.plan.names)
-    plan = json_value(measured.plan)
+    found: dict[str, Any] = json_value(measured)
+    plan = found["plan"]
     del plan["tls"], plan["names"]
     plan["target"] = mask_secrets(plan["target"])
     plan["params"] = mask_params(plan["params"], measured.plan.names)
     latency: dict[str, Any] = {f"p{percent:g}": histogram.percentile(percent) for percent in _PERCENTILES}
-    return {
-        "plan": plan,
-        "began": measured.began,
-        "seconds": measured.seconds,
-        "calls": measured.calls,
+    return found | {
         "rate": measured.rate,
         "failed": measured.failed,
-        "problems": measured.problems,
         "examples": {kind: mask_text(said, named) for kind, said in measured.examples.items()},
-        "unsent": measured.unsent,
-        "interrupted": measured.interrupted,
         "latency": {**latency, "max": histogram.largest, "mean": histogram.mean},
         "histogram": [list(step) for step in histogram],
-        "timeline": msgspec.to_builtins(measured.timeline),
         "workers": {str(worker): calls for worker, calls in measured.workers.items()},
-        "instances": {name: _share_as_json(found) for name, found in measured.instances.items()},
-        "bytes_in": measured.bytes_in,
-        "bytes_out": measured.bytes_out,
-        "client_cpu": measured.client_cpu,
-        "processes": measured.processes,
-        "server": msgspec.to_builtins(measured.server),
+        "instances": {name: _share_as_json(share) for name, share in measured.instances.items()},
     }
 
 
-def _share_as_json(found: InstanceShare) -> dict[str, Any]:
-    histogram = Histogram(found.latency)
-    latency = {f"p{percent:g}": histogram.percentile(percent) if found.calls else None for percent in _PERCENTILES}
-    return {"calls": found.calls, "failed": found.failed, "lost": found.lost, "latency": latency}
+def _share_as_json(share: InstanceShare) -> dict[str, Any]:
+    histogram = Histogram(share.latency)
+    latency = {f"p{percent:g}": histogram.percentile(percent) if share.calls else None for percent in _PERCENTILES}
+    return {"calls": share.calls, "failed": share.failed, "lost": share.lost, "latency": latency}

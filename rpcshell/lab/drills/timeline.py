@@ -91,7 +91,7 @@ class Timeline:
     `show` is given a line and the style that says whether it tells of something good or bad.
     """
 
-    def __init__(self, show: Callable[[str, str], None] | None = None) -> None:
+    def __init__(self, show: Callable[[str, str], None] | None) -> None:
         self.began = time.monotonic()
         self._show = show
         self._lock = threading.Lock()
