@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
-from rpcshell.client.exit_status import how_it_ended
+from rpcshell.client.exit_status import how_it_ended, last_line
 from rpcshell.client.threads import thread_for
 from rpcshell.servers.directory import as_targets
 from rpcshell.servers.folders import state_folder
@@ -47,7 +47,6 @@ _LAST_BREATH: Final = 0.3
 _LOGS_KEPT: Final = 20
 _NEW_LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _LONGEST_LINE: Final = 1024 * 1024
-_TAIL: Final = 4096
 
 
 class SpawnOptions(msgspec.Struct, frozen=True):
@@ -258,7 +257,10 @@ def _died(process: subprocess.Popen[bytes], log: Path) -> SpawnFailed:
         status = process.wait(_QUIT_TIMEOUT)
     except subprocess.TimeoutExpired:
         return SpawnFailed("the server closed its link before it was ready", log=log)
-    said = f": {last}" if (last := _last_line(log)) else ""
+    last = ""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        last = last_line(file)
+    said = f": {last}" if last else ""
     how = f"the server {how_it_ended(status)} before it was ready{said}"
     return SpawnFailed(how, log=log, hint=f"its log is {log}")
 
@@ -269,16 +271,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _new_log() -> tuple[Path, int, str | None]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
-from rpcshell.client.exit_status import how_it_ended
+from rpcshell.client.exit_status import how_it_ended, last_line
 from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.load.generator import Generator
 from rpcshell.lab.load.messages import LARGEST, Begin, Ready, ShellGone, ShellStreams, Task, Tick, read_report, write
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _START_TIMEOUT: Final = 30.0
 _END_TIMEOUT: Final = 1.0
-_TAIL: Final = 4096
 _READ: Final = 256 * 1024
 _SPARE_DESCRIPTORS: Final = 64
 
@@ -92,9 +91,7 @@ class LoadProcess:
         status = self._process.wait()
         if status < 0:
             return how_it_ended(status)
-        self._complaints.seek(max(0, self._complaints.seek(0, os.SEEK_END) - _TAIL))
-        said = self._complaints.read().decode("utf-8", "replace").split("\n")
-        last = next((line for line in reversed(said) if line.strip()), "")
+        last = last_line(self._complaints)
         return f"{how_it_ended(status)}{': ' if last else ''}{last}"
 
     def end(self) -> None:
