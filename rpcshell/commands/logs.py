@@ -15,6 +15,7 @@ from rpcshell.commands.groups import LOOK
 from rpcshell.servers.log import LEVELS, LogFilter, LogFollower, LogSink, Throttle, read_records
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.shell.command import WORKER, command, worker_number
+from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.shell.unasked import Subscription, iso_time
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
@@ -34,7 +35,6 @@ _MOST: Final = 10_000
 """Lines that a server gives at once."""
 
 _FAINT: Final = "class:log.faint"
-_WIDTH: Final = 80
 
 
 @command(
@@ -159,7 +159,7 @@ def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) 
         return
 
     def show(records: Sequence[LogRecord]) -> bool:
-        return output.above(list(wrapped(chain.from_iterable(map(_pieces, records)), shell.width or _WIDTH)))
+        return output.above(list(_rows(records)))
 
     shell.follow(LogFollower(watch, wanted, LogSink(show, output.note), Throttle(SHOWN_A_SECOND)))
     output.note(f"following the log of the server with pid {pid}; :logs off ends that")
@@ -170,7 +170,7 @@ def _show(shell: Shell, records: Sequence[LogRecord]) -> None:
     if shell.for_programs and shell.settings.format == "json":
         shell.output.value("", list(map(_as_json, records)))
     elif shell.interactive and not shell.output.diverted and shell.settings.format != "raw":
-        shell.output.pieces(wrapped(chain.from_iterable(map(_pieces, records)), shell.width or _WIDTH))
+        shell.output.pieces(_rows(records))
     else:
         shell.output.text(_plain(records))
 
@@ -199,6 +199,10 @@ def _as_json(record: LogRecord) -> dict[str, Any]:
         "message": record.message,
     }
     return found | {name: value for name, value in record.fields.items() if name not in found}
+
+
+def _rows(records: Sequence[LogRecord]) -> Iterator[Fragment]:
+    return wrapped(chain.from_iterable(map(_pieces, records)), columns_of_terminal())
 
 
 def _pieces(record: LogRecord) -> Iterator[Fragment]:
