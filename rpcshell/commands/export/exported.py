@@ -183,7 +183,7 @@ class Secrets:
 
     def hide(self, value: Any, method: str, key: str = "") -> Any:
         """A part of the params of a call of a method, under a key, with a `SecretPlace` for each secret."""
-        if (key and is_secret(key) and _hidden(value)) or self._holds_one(value):
+        if self._is_one(value, key):
             return self._secret(value, method, key)
         if isinstance(value, dict):
             return {name: self.hide(inner, method, str(name)) for name, inner in value.items()}
@@ -193,7 +193,7 @@ class Secrets:
 
     def find(self, value: Any, key: str = "") -> SecretPlace | bool:
         """The secret that a value is, if it was replaced before; else whether it is one."""
-        if (key and is_secret(key) and _hidden(value)) or self._holds_one(value):
+        if self._is_one(value, key):
             return self._found.get(_identity(value), True)
         return False
 
@@ -201,7 +201,9 @@ class Secrets:
         """A text with asterisks for the secrets in it."""
         return mask_secrets(text if self._known is None else self._known.sub(MASKED, text))
 
-    def _holds_one(self, value: Any) -> bool:
+    def _is_one(self, value: Any, key: str) -> bool:
+        if key and is_secret(key) and _hidden(value):
+            return True
         if not isinstance(value, str):
             return False
         return (self._known is not None and self._known.search(value) is not None) or mask_secrets(value) != value
