@@ -29,7 +29,7 @@ from typing import Final
 
 from rpcserver.arbiter.memory_gauge import memory_use
 from rpcserver.arbiter.slots import LIVED
-from rpcshell.lab.bench.server_use import processes_under, processor_time
+from rpcshell.servers.processes import processes_under, processor_time
 from tests.bench.contestants import free_port
 
 PATIENCE: Final = 120.0

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.dialling import dial_tcp
 from rpcshell.client.exchange import Requester
-from rpcshell.lab.bench.server_use import memory_under, processes_under
 from rpcshell.lab.lesson.lesson_server import PATIENCE, LessonServer, answer_of, who
 from rpcshell.lab.lesson.page import span
+from rpcshell.servers.processes import memory_under, processes_under
 from rpcshell.view.units import size_or_dash
 from rpcwire import MAX_REPLY
 from rpcwire.worker_models import MODELS

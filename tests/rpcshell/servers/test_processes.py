@@ -1,14 +1,21 @@
-"""Which process has the other end of a connection; with real sockets and the real proc(5)."""
+"""Which process has the other end of a connection, and what processes use; with real sockets and the real proc(5)."""
 
 from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
 
-from rpcshell.servers.processes import find_server_end, process_state
+from rpcshell.servers.processes import (
+    find_server_end,
+    process_state,
+    processes_under,
+    processor_time,
+    proportional_memory,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
 
@@ -45,3 +52,34 @@ def test_a_connection_waits_in_the_queue_until_a_process_has_it(
 def test_the_state_of_a_process_is_that_of_proc() -> None:
     assert process_state(os.getpid()) in {"R", "S"}
     assert process_state(1 << 22) == ""
+
+
+_BURN = "import time\nwhile time.process_time() < 0.1: pass\n"
+_FAMILY = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {_BURN!r}])
+child = subprocess.Popen([sys.executable, "-c", {_BURN + "print(flush=True); input()"!r}], stdin=-1, stdout=-1)
+child.stdout.readline()
+print(child.pid, flush=True)
+input()
+child.communicate(b'\\n')
+"""
+
+
+def test_the_time_of_processes_that_came_and_went_is_not_missed() -> None:
+    command = [sys.executable, "-c", _FAMILY]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as family:
+        assert family.stdout is not None
+        child = int(family.stdout.readline())
+        assert processes_under(family.pid) == [family.pid, child]
+        assert 0.18 <= sum(map(processor_time, processes_under(family.pid))) < 1.5
+        assert 1_000_000 < (proportional_memory(child) or 0) < 100_000_000
+        family.communicate(b"\n")
+    assert processor_time(child) == 0
+    assert proportional_memory(child) == 0
+
+
+def test_a_process_that_has_ended_while_it_was_looked_for_has_no_children() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert processes_under(ended.pid) == [ended.pid]
