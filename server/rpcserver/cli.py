@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -30,7 +31,6 @@ from rpcwire.control import StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 _EXIT_OTHER: Final = 1
 _EXIT_USAGE: Final = 2
@@ -55,14 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else arguments
     if sys.platform != "linux":
         _fail("rpcserver needs Linux: epoll, pidfd and PR_SET_PDEATHSIG are what it is built on", _EXIT_OTHER, None)
-    early = command.make_context(
-        "rpcserver", list(arguments), resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT
-    ).params
+    link_fd, config = _early(arguments)
     parent: ParentLink | None = None
     try:
-        if early["link_fd"] is not None:
-            parent = ParentLink(early["link_fd"])
-        invocation = parse(arguments, early["config"])
+        if link_fd is not None:
+            parent = ParentLink(link_fd)
+        invocation = parse(arguments, config)
     except (SettingsError, ValueError) as error:
         _fail(str(error), _EXIT_USAGE, parent)
     if invocation is None:
@@ -74,6 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         # Before the arbiter catches signals there is nothing to stop.
         sys.exit(_EXIT_INTERRUPTED)
+
+
+def _early(arguments: Sequence[str]) -> tuple[int | None, Path | None]:
+    """Read what the rest cannot be read without: whom to tell of errors, and the file; whatever else may be wrong."""
+    context = click.Context(command, info_name="rpcserver", resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT)
+    given, _, _ = command.make_parser(context).parse_args(list(arguments))
+    for parameter in command.params:
+        if parameter.name in {"link_fd", "config"}:
+            parameter.handle_parse_result(context, given, [])
+    link_fd, config = context.params["link_fd"], context.params["config"]
+    # What is not given, or cannot be read, is a sign of click's own.
+    return link_fd if isinstance(link_fd, int) else None, config if isinstance(config, Path) else None
 
 
 def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
-from click.shell_completion import get_completion_class
 
 from rpcserver.config_reference import print_reference
 from rpcserver.system.addresses import parse_bind
@@ -129,6 +128,8 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     del param
     if shell is None or ctx.resilient_parsing:
         return
+    from click.shell_completion import get_completion_class
+
     if (found := get_completion_class(shell)) is not None:
         # The last is the environment variable by which the shells' scripts ask for completions, as click calls it.
         maker = found(ctx.command, {}, "rpcserver", "_RPCSERVER_COMPLETE")

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import Answer
+    from rpcserver.arbiter.health import HealthServer, Judge
     from rpcserver.ops.registrar import Registrar
     from rpcserver.system.channel import ParentLink
     from rpcserver.system.log import LineHandler
+    from rpcserver.system.loop import Reactor
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
@@ -56,9 +58,7 @@ def run_server(
     metrics, made = _metrics(settings)
     made += _reload(settings)
     try:
-        health: Sequence[Listener] = ()
-        if settings.health is not None:
-            health = open_listeners([settings.health], backlog=_HEALTH_BACKLOG, unix_mode=settings.unix_mode)
+        health = _health(settings)
         listeners = (inherited_listeners() if managed else []) or open_listeners(
             settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
         )
@@ -105,6 +105,16 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
     folder = named_folder()
     key, client_ca = (None if file is None else folder / file for file in (settings.tls_key, settings.tls_client_ca))
     return ServerTls(folder / settings.tls_cert, key, client_ca)
+
+
+def _health(settings: ServerSettings) -> Callable[[Reactor, Judge], HealthServer] | None:
+    """Listen for balancers, and prepare what answers them, where the settings ask for that."""
+    if settings.health is None:
+        return None
+    from rpcserver.arbiter.health import HealthServer
+
+    listeners = open_listeners([settings.health], backlog=_HEALTH_BACKLOG, unix_mode=settings.unix_mode)
+    return partial(HealthServer, listeners)
 
 
 def _metrics(settings: ServerSettings) -> tuple[Sequence[Listener], list[Callable[[Arbiter], Duty]]]:

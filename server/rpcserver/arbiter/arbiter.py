@@ -17,7 +17,6 @@ from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
 from rpcserver.arbiter.departure import PATIENCE, Departure
-from rpcserver.arbiter.health import HealthServer
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.phase import Phase
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.companion import Tell
     from rpcserver.arbiter.control import ControlSocket
-    from rpcserver.arbiter.health import Judge
+    from rpcserver.arbiter.health import HealthServer, Judge
     from rpcserver.arbiter.readiness import Readiness
     from rpcserver.arbiter.registration import Registration
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
@@ -58,7 +57,7 @@ class Arbiter:
     """Keeps a number of workers on a set of listeners; `status` and `control_service` read what it is made of.
 
     Args:
-        health: where balancers ask how the server is.
+        health: makes what tells balancers how the server is.
         registration: makes the server's place in a registry.
         started: when the program started, in monotonic seconds.
     """
@@ -71,7 +70,7 @@ class Arbiter:
         *,
         parent: ParentLink | None,
         control: ControlSocket | None,
-        health: Sequence[Listener],
+        health: Callable[[Reactor, Judge], HealthServer] | None,
         registration: Callable[[Crew, Judge, Tell], Registration] | None,
         notifier: Notifier,
         tls: ServerTls | None,
@@ -92,7 +91,7 @@ class Arbiter:
         self._sent_signals = SentSignals(_IF_SENT)
         patience = settings.read_timeout
         self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
-        self._health = HealthServer(health, self._reactor, self._judge)
+        self._health = None if health is None else health(self._reactor, self._judge)
         self.companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier
         self.crew = Crew(settings, listeners, logs, self._reactor, self._private, self, tls)
@@ -140,7 +139,8 @@ class Arbiter:
             loop.run_once()
         self._pending.close()
         self.companions.stop()
-        self._health.stop()
+        if self._health is not None:
+            self._health.stop()
         if self._control is not None:
             self._control.stop()
         self._signals.close()
@@ -346,7 +346,8 @@ class Arbiter:
             yield self._parent
         if self._control is not None:
             yield self._control
-        yield self._health
+        if self._health is not None:
+            yield self._health
         yield self.companions
         yield from self._pending
 

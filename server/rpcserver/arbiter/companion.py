@@ -13,8 +13,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from rpcserver.arbiter.slots import backoff
 from rpcserver.system.process import ChildProcess, Forker
@@ -43,8 +44,7 @@ _LIVED: Final = 10.0
 _IGNORED: Final = (signal.SIGHUP, signal.SIGUSR2)
 
 
-@dataclass(frozen=True, slots=True)
-class Duty:
+class Duty(msgspec.Struct, frozen=True):
     """What a companion is for."""
 
     name: str
@@ -203,8 +203,7 @@ class Companions:
         companion.close()
 
 
-@dataclass(slots=True)
-class _Companion:
+class _Companion(msgspec.Struct):
     """A companion as the arbiter knows it; `due` is when it is to be started again."""
 
     duty: Duty

@@ -109,15 +109,22 @@ def _folder_of(user: int) -> Path:
     usual = Path("/run/user", str(user))
     if _unfit(usual, user) is None:
         return usual / "rpcserver"
+    folder = _folder_of_temporary_files() / f"rpcserver-{user}"
+    return folder if _has_room(folder) else Path("/tmp", folder.name)  # noqa: S108 - whose it is is looked at
+
+
+def _folder_of_temporary_files() -> Path:
+    named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108 - looked at above
+    if Path(named).is_dir() and os.access(named, os.W_OK | os.X_OK):
+        return Path(named).absolute()
+    # It knows others, and costs a start as much as the first worker's fork.
     import tempfile
 
     try:
-        folder = Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+        return Path(tempfile.gettempdir())
     except FileNotFoundError as error:
-        raise BindError(
-            "the control socket", "no folder for temporary files can be written to; use --control"
-        ) from error
-    return folder if _has_room(folder) else Path("/tmp", folder.name)  # noqa: S108 - whose it is is looked at
+        reason = "no folder for temporary files can be written to; use --control"
+        raise BindError("the control socket", reason) from error
 
 
 def _unfit(runtime: Path, user: int) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from rpcserver.system.channel import WorkerEnd, WorkerFailed
@@ -22,8 +23,7 @@ class StemState(enum.Enum):
     ABORTING = "aborting"
 
 
-@dataclass(eq=False, slots=True)
-class StemProcess:
+class StemProcess(msgspec.Struct, eq=False):
     """A stem as the arbiter sees it; times are monotonic seconds."""
 
     generation: int
@@ -39,7 +39,7 @@ class StemProcess:
     """The index of the worker that it was ordered to fork last, until it says what became of that."""
     loaded_at: float | None = None
     failure: WorkerFailed | None = None
-    workers: set[int] = field(default_factory=set)
+    workers: set[int] = set()
     """The indexes of those that it has forked and that live, or was ordered to fork."""
 
     def __str__(self) -> str:
@@ -51,8 +51,7 @@ class StemProcess:
         self.link.close()
 
 
-@dataclass(frozen=True, slots=True)
-class ForkOrder:
+class ForkOrder(msgspec.Struct, frozen=True):
     """A worker that is wanted, and what it is to get."""
 
     worker: int

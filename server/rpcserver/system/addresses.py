@@ -6,8 +6,9 @@ import os
 import re
 import socket
 import struct
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from rpcserver.system.errors import ServerError
 from rpcwire.framings import FRAMINGS
@@ -30,8 +31,7 @@ class BindError(ServerError):
         return f"cannot listen on {self.address}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class TcpBind:
+class TcpBind(msgspec.Struct, frozen=True):
     """A TCP address to listen on; port 0 lets the kernel choose a free one."""
 
     host: str
@@ -42,8 +42,7 @@ class TcpBind:
         return with_framing(format_host_port(self.host, self.port), self.framing)
 
 
-@dataclass(frozen=True, slots=True)
-class UnixBind:
+class UnixBind(msgspec.Struct, frozen=True):
     """A path to listen on with a Unix socket, or `@` and an abstract name; a file of such a name is `./@name`."""
 
     path: str
@@ -86,7 +85,7 @@ def parse_bind(text: str) -> Bind:
         framing, kind, rest = found.groups()
         if framing not in FRAMINGS:
             raise ValueError(f"{framing!r} is no framing: there are {', '.join(FRAMINGS)}")
-        return replace(parse_bind(rest if kind == "tcp://" else kind + rest), framing=framing)
+        return msgspec.structs.replace(parse_bind(rest if kind == "tcp://" else kind + rest), framing=framing)
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path or "\0" in path:

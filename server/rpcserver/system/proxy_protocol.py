@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from rpcserver.system.addresses import format_host_port
 
@@ -31,8 +32,7 @@ class ProxyHeaderError(ValueError):
     """What a stream begins with is no PROXY header, or a broken one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyHeader:
+class ProxyHeader(msgspec.Struct, frozen=True):
     """A whole header."""
 
     size: int  # its length in bytes; what follows is the client's
@@ -130,8 +130,7 @@ def _read_binary(data: bytes) -> ProxyHeader | None:
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedProxies:
+class TrustedProxies(msgspec.Struct, frozen=True):
     """Who may say for whom it connects."""
 
     networks: tuple[Network, ...]  # the addresses of proxies on TCP

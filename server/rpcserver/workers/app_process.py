@@ -13,8 +13,9 @@ import resource
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from rpcserver.service.hooks import run_preload_hooks
 from rpcserver.service.loader import load_service
@@ -57,8 +58,7 @@ _RANDOM: Final = ("numpy.random", "torch")
 """Libraries with random numbers of their own, as they are once an app has imported them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preloaded:
+class Preloaded(msgspec.Struct, frozen=True):
     """What a stem has made, for the workers that it forks."""
 
     service: Service

@@ -13,10 +13,11 @@ import logging
 import os
 import random
 import signal
-from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
+
+import msgspec
 
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner, import_ahead
@@ -86,8 +87,7 @@ class Conversing(Protocol):
 C = TypeVar("C", bound=Conversing)
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSetup:
+class WorkerSetup(msgspec.Struct, frozen=True):
     """What the arbiter gives a worker to start with."""
 
     worker: int

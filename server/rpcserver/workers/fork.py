@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import time
-from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -54,8 +53,7 @@ _ABORT_SECONDS: Final = 1.0
 _ASK_AGAIN: Final = 3 * LINGER_SECONDS
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(msgspec.Struct):
     """A process that serves a connection, since `began`; `index` is its slot on the scoreboard.
 
     By `kill_at` it must have died of `ABORT`, and it is asked to let go no more before `ask_at`, in monotonic seconds.
@@ -206,7 +204,7 @@ class ForkWorker(Worker):
                 "a client was turned away: all %d processes are taken; more --max-children or --workers would help",
                 self.settings.max_children,
             )
-        conversation = converse(connection, replace(self.terms, budget=None))
+        conversation = converse(connection, msgspec.structs.replace(self.terms, budget=None))
         reply = refuse_connection(self.settings.max_children, conversation.peer)
         try:
             prepare(connection, conversation)
@@ -292,7 +290,7 @@ class ForkWorker(Worker):
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
         self.budget = place.budget
-        terms = replace(self.terms, budget=self.budget)
+        terms = msgspec.structs.replace(self.terms, budget=self.budget)
         self._current = BlockingConnection(connection, dispatcher.answer, terms, self._on_tick)
         if self.draining:
             self._current.drain()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LIBC: Final = ctypes.CDLL(None)  # once for all workers
 _M_ARENA_MAX: Final = -8  # malloc.h
 _FULL_AGAIN: Final = 10.0  # seconds after which it is said again that the budget is spent
 
@@ -107,10 +108,9 @@ def _trimmer() -> Callable[[int], int] | None:
     glibc keeps what threads free in arenas of their own, of which it gives back none or little: 20 that had each run
     one request of 16 MiB held 230 MiB. Under the GIL they need no more than one arena.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        trim: Callable[[int], int] = libc.malloc_trim
+    with contextlib.suppress(AttributeError):
+        trim: Callable[[int], int] = _LIBC.malloc_trim
         if "MALLOC_ARENA_MAX" not in os.environ:
-            libc.mallopt(_M_ARENA_MAX, 1)
+            _LIBC.mallopt(_M_ARENA_MAX, 1)
         return trim
     return None

@@ -13,9 +13,10 @@ import os
 import signal
 import time
 import warnings
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from rpcserver.service.coroutines import import_ahead
 from rpcserver.system.at_exit import AtExit
@@ -56,8 +57,7 @@ _LAST_SECONDS: Final = 3.0
 """Seconds that processes which the app has started may go on, once there are no workers any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class StemSetup:
+class StemSetup(msgspec.Struct, frozen=True):
     """What the arbiter, whose pid that is, gives a stem to start with."""
 
     arbiter: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from rpcserver.system.addresses import NATIVE
 from rpcwire import PREFIX_SIZE
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a socket that listens everywhere is called
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What all conversations of a worker have in common.
 
     A connection may come from another process, which has accepted it; so it is its own address that tells the listener.
