@@ -14,8 +14,10 @@ DOORS = {
     "rpcserver.ops.registrar": {"rpcserver.ops.registry_session"},
     "rpcserver.ops.registry_access": {"ssl"},
     "rpcserver.ops.watch": {"watchfiles"},
+    "rpcserver.options": {"click.shell_completion"},
     "rpcserver.run": {
         "rpcserver.arbiter.control_service",
+        "rpcserver.arbiter.health",
         "rpcserver.ops.metrics",
         "rpcserver.ops.registrar",
         "rpcserver.ops.watch",

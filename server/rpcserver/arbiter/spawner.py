@@ -10,7 +10,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from rpcserver.service.loader import load_service
+from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.errors import ServerError
 from rpcserver.system.process import ChildProcess, Forker, named_folder
@@ -48,6 +48,8 @@ class Spawner:
         self._logs = logs
         self._model = load_model(settings.model)
         _import_for_workers(settings)
+        # The demo is no user's code, and stays as it is.
+        self._app = LoadedApp.of(load_service(None)) if settings.app is None else None
         self._forker = Forker()
         self._folder = named_folder()
 
@@ -64,7 +66,15 @@ class Spawner:
         def become_worker() -> int:
             self._enter((*private, arbiter_end))
             setup = WorkerSetup(
-                number, generation, self._settings, self._listeners, worker_end, self._logs, board, self._context
+                number,
+                generation,
+                self._settings,
+                self._listeners,
+                worker_end,
+                self._logs,
+                board,
+                self._context,
+                self._app,
             )
             return be_worker(self._model, setup)
 
@@ -139,6 +149,3 @@ def _import_for_workers(settings: ServerSettings) -> None:
         importlib.import_module("rpcserver.service.access")
     if settings.proxy_protocol is not None:
         importlib.import_module("rpcserver.workers.proxied")
-    if settings.app is None:
-        # The demo is no user's code, and stays as it is.
-        load_service(None)

@@ -18,17 +18,24 @@ from rpcwire import Id, Meta, ReplyEncoder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcserver.service.context import WorkerInfo
     from rpcserver.service.service import Service
 
 DISCOVER: Final = "rpc.discover"  # the name OpenRPC gives to a service's discovery method
 
 
-def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: WorkerInfo) -> Endpoint:
-    """Make the discovery method of a service, which the document does not list.
+def endpoints_of(service: Service) -> dict[str, Endpoint]:
+    """Make all methods of a service ready to be called, and the one for discovery, which the document does not list.
 
     OpenRPC reserves the name, so every client knows it already.
+
+    Raises:
+        ServiceError: a handler cannot be served as it is written.
     """
+    endpoints = {name: Endpoint(method) for name, method in service.methods().items()}
+    return {**endpoints, DISCOVER: _discovery_endpoint(service, tuple(endpoints.values()))}
+
+
+def _discovery_endpoint(service: Service, endpoints: Sequence[Endpoint]) -> Endpoint:
     made: list[dict[str, Any]] = []
 
     # A type that must be looked into would cost every worker memory, and tell nobody anything.
@@ -40,7 +47,7 @@ def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: 
         return made[0]
 
     method = Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False)
-    return Endpoint(method, worker, SameReply(DISCOVER))
+    return Endpoint(method, SameReply(DISCOVER))
 
 
 class SameReply(ReplyEncoder):

@@ -14,8 +14,7 @@ from msgspec import UNSET
 
 from rpcserver.service.context import Peer, WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
-from rpcserver.service.discovery import DISCOVER, discovery_endpoint
-from rpcserver.service.endpoint import Endpoint
+from rpcserver.service.discovery import DISCOVER, endpoints_of
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import CALLING, READING, RECEIVING, REPLYING, Faults
 from rpcserver.service.hooks import WorkerHooks
@@ -28,11 +27,12 @@ from rpcwire import ErrorCode, Fault, MessageError, Meta, decode_request, read_r
 from rpcwire.jsonrpc import JsonRpcRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
     from concurrent.futures import Executor
 
     from msgspec import Raw
 
+    from rpcserver.service.endpoint import Endpoint
     from rpcserver.service.envelopes import AnyRequest
     from rpcserver.service.on_loop import OnLoop
     from rpcserver.service.service import Service
@@ -52,6 +52,7 @@ class Dispatcher:
         service: Service,
         worker: WorkerInfo,
         *,
+        endpoints: Mapping[str, Endpoint] | None = None,
         debug: bool = False,
         runner: CoroutineRunner | None = None,
         board: SlotBoard | None = None,
@@ -66,15 +67,17 @@ class Dispatcher:
         self._board = SlotBoard.private() if board is None else board
         self._cells = self._board.cells
         self._noted: Endpoint | None = None
-        self._endpoints = endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
-        endpoints[DISCOVER] = self.discovery = discovery_endpoint(service, tuple(endpoints.values()), worker)
-        self._long = LongRequests(endpoints)
-        self._faults = Faults(endpoints, debug=debug)
+        prepared = endpoints_of(service) if endpoints is None else endpoints
         methods = self._board.methods
         self._others = None if methods is None else MethodCounts(methods.entry(OTHERS))
-        entries = {} if methods is None else methods.register(endpoints)
-        for name, endpoint in endpoints.items():
-            endpoint.counts = MethodCounts(entries[name]) if name in entries else self._others
+        entries = {} if methods is None else methods.register(prepared)
+        counts = {name: MethodCounts(entry) for name, entry in entries.items()}
+        self._endpoints = {
+            name: endpoint.served_by(worker, counts.get(name, self._others)) for name, endpoint in prepared.items()
+        }
+        self.discovery = self._endpoints[DISCOVER]
+        self._long = LongRequests(self._endpoints)
+        self._faults = Faults(self._endpoints, debug=debug)
 
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None

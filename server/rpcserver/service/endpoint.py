@@ -5,6 +5,7 @@ What goes wrong on the way is turned into error replies elsewhere.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import asdict, astuple
 
-from rpcserver.service.context import Context, MethodLogger, Peer, WorkerInfo
+from rpcserver.service.context import Context, MethodLogger, Peer
 from rpcserver.service.signature import NO_DEFAULT, Parameter, Signature, read_signature, usage
 from rpcserver.service.source import handler_place
 from rpcserver.system.errors import ServiceError
 from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode_value
 
 if TYPE_CHECKING:
+    from rpcserver.service.context import WorkerInfo
     from rpcserver.service.service import Handler, Method
     from rpcserver.system.method_board import MethodCounts
     from rpcserver.system.strays import StrayGuard
@@ -34,7 +36,7 @@ _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
 
 class Endpoint:
-    """A method with the decoders and the call prepared for it.
+    """A method with the decoders and the call prepared for it, for every worker that is forked after that.
 
     Raises:
         ServiceError: the handler cannot be served as it is written.
@@ -61,8 +63,9 @@ class Endpoint:
 
     decoder: msgspec.json.Decoder[Any]  # reads params as nearly every caller sends them; `read` knows every form
     call: Call  # calls the handler with what was read; where `direct` is false, use `invoke`
+    _worker: WorkerInfo
 
-    def __init__(self, method: Method, worker: WorkerInfo, replies: ReplyEncoder | None = None) -> None:
+    def __init__(self, method: Method, replies: ReplyEncoder | None = None) -> None:
         self.method = method
         self.signature = signature = read_signature(method.handler, method.name)
         self.replies = ReplyEncoder(method.out) if replies is None else replies
@@ -72,7 +75,6 @@ class Endpoint:
         self.direct = signature.context_at is None  # whether `decode`, `call` and `encode` are all there is to a call
         # Whether the handler neither blocks nor is awaited, so that an event loop may call it.
         self.at_once = not (method.blocking or signature.is_async)
-        self._worker = worker
         self._usage: str | None = None
         self._arguments: type[msgspec.Struct] | None = None
         self._by_position: msgspec.json.Decoder[Any] | None = None
@@ -83,6 +85,12 @@ class Endpoint:
         self.decode = self.decoder.decode
         self.encode = self.replies.encode
         self._check_examples()
+
+    def served_by(self, worker: WorkerInfo, counts: MethodCounts | None) -> Endpoint:
+        """Return the one of a worker's dispatcher, which alone is called; its calls are counted there, if they are."""
+        served = copy.copy(self)
+        served._worker, served.counts = worker, counts
+        return served
 
     @property
     def usage(self) -> str:

@@ -15,6 +15,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import msgspec
+
+from rpcserver.service.discovery import endpoints_of
 from rpcserver.service.service import Service
 from rpcserver.service.source import has_own_frames, one_line, own_traceback
 from rpcserver.system.errors import AppFailed, AppNotFound, QuickStop, ServiceError
@@ -23,11 +26,25 @@ from rpcserver.system.near_names import near_names
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from rpcserver.service.endpoint import Endpoint
+
 _DEFAULT_ATTRIBUTE = "service"
 """The name of the app in its module, where none is given."""
 
 _DEMO = "rpcserver.testing.demo"
 """By its name, as any other app: nothing of the server depends on what it serves."""
+
+
+class LoadedApp(msgspec.Struct, frozen=True):
+    """An app that is imported, with its methods ready to be called, which processes forked after that share."""
+
+    service: Service
+    endpoints: Mapping[str, Endpoint]
+
+    @classmethod
+    def of(cls, service: Service) -> LoadedApp:
+        """Make the methods of a service ready; raises ServiceError where one cannot be served as it is written."""
+        return cls(service, endpoints_of(service))
 
 
 def load_service(app: str | None) -> Service:

@@ -203,13 +203,8 @@ class _SignatureReader:
         if _is_plain(annotation):
             return annotation
         try:
-            hash(annotation)
-        except TypeError:
-            check = _check_sendable.__wrapped__
-        else:
-            check = _check_sendable
-        try:
-            check(annotation)
+            msgspec.json.Decoder(annotation)
+            msgspec.json.schema(annotation, schema_hook=schema_of_object)
         except (TypeError, NameError, AttributeError, RecursionError) as error:
             reason = str(error).strip().splitlines()[-1]
             self._refuse(f"the type of {what} cannot be sent as JSON: {reason}")
@@ -217,13 +212,6 @@ class _SignatureReader:
 
     def _refuse(self, reason: str) -> NoReturn:
         raise ServiceError(reason, handler=self._name, location=handler_place(self._handler))
-
-
-@functools.lru_cache
-def _check_sendable(annotation: Any) -> None:
-    """Raise what msgspec does where JSON cannot carry a type; many handlers have the same ones."""
-    msgspec.json.Decoder(annotation)
-    msgspec.json.schema(annotation, schema_hook=schema_of_object)
 
 
 def _is_plain(annotation: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcserver.service.hooks import run_preload_hooks
-from rpcserver.service.loader import load_service
+from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.errors import LoadError
 from rpcserver.system.process import allow_descriptors, fill_standard_descriptors
 from rpcserver.system.signals import ignore
@@ -27,7 +27,6 @@ from rpcwire.worker_models import MODELS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpcserver.service.service import Service
     from rpcserver.system.at_exit import AtExit
     from rpcserver.system.log import LineHandler
     from rpcserver.system.settings import ServerSettings
@@ -61,24 +60,26 @@ _RANDOM: Final = ("numpy.random", "torch")
 class Preloaded(msgspec.Struct, frozen=True):
     """What a stem has made, for the workers that it forks."""
 
-    service: Service
+    app: LoadedApp
     signals: OwnSignals
     offspring: Offspring
     at_exit: AtExit
 
 
-def load_alone(settings: ServerSettings, guard: StrayGuard) -> Service:
+def load_alone(settings: ServerSettings, guard: StrayGuard) -> LoadedApp:
     """Load an app and run its preload hooks; a process that these fork and that comes back from there ends.
 
     Raises:
         LoadError: the app cannot be found, has failed, or leaves no descriptors for connections.
+        ServiceError: a handler cannot be served as it is written.
     """
     with keeping_descriptors(settings), guard.holding():
         service = load_service(settings.app)
         run_preload_hooks(service)
+        app = LoadedApp.of(service)
     # What an app has closed must become no connection that a handler's print is sent to.
     fill_standard_descriptors()
-    return service
+    return app
 
 
 @contextmanager

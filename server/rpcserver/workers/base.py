@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from rpcserver.service.context import Peer
-    from rpcserver.service.service import Service
+    from rpcserver.service.loader import LoadedApp
     from rpcserver.system.channel import WorkerEnd
     from rpcserver.system.log import LineHandler
     from rpcserver.system.scoreboard import SlotBoard
@@ -98,6 +98,7 @@ class WorkerSetup(msgspec.Struct, frozen=True):
     logs: LineHandler
     board: SlotBoard
     tls: ssl.SSLContext | None = None
+    app: LoadedApp | None = None  # what was loaded before the fork; None: the worker loads it
     preloaded: Preloaded | None = None  # what its stem has made; None: it has no stem
 
 
@@ -113,6 +114,7 @@ class Worker(abc.ABC):
     signals: OwnSignals
     offspring: Offspring
     at_exit: AtExit
+    app: LoadedApp
 
     def __init__(self, setup: WorkerSetup) -> None:
         self.settings = setup.settings
@@ -122,6 +124,7 @@ class Worker(abc.ABC):
         self.budget = FrameBudget(setup.settings, setup.board)
         self.terms = Terms.of(setup.settings, self.budget, setup.tls, setup.listeners)
         self.draining = False  # whether the worker was asked to answer what has arrived, and to leave
+        self._loaded = setup.app
         self._preloaded = setup.preloaded
         self._listeners = setup.listeners
         self._logs = setup.logs
@@ -173,14 +176,21 @@ class Worker(abc.ABC):
         """Run the service's stop hooks, as the last thing; also where `start_service` was ended by an exception."""
         self.dispatcher.hooks.stop_worker()
 
-    def make_dispatcher(self, service: Service, board: SlotBoard) -> Dispatcher:
-        """Make what answers requests, and counts on `board`; raises ServiceError where a handler cannot be served."""
+    def make_dispatcher(self, app: LoadedApp, board: SlotBoard) -> Dispatcher:
+        """Make what answers requests, and counts on `board`."""
         kind = Dispatcher
         if self.settings.access_log:
             from rpcserver.service.access import LoggedDispatcher
 
             kind = LoggedDispatcher
-        return kind(service, self._info, debug=self.settings.debug, runner=self._runner, board=board)
+        return kind(
+            app.service,
+            self._info,
+            endpoints=app.endpoints,
+            debug=self.settings.debug,
+            runner=self._runner,
+            board=board,
+        )
 
     def main(self) -> int:
         """Be a worker, and return the exit code of the process."""
@@ -291,8 +301,8 @@ class Worker(abc.ABC):
         show_prints()
         keep_enabled(self._logs)
         try:
-            service = self._preloaded.service if self._preloaded else load_alone(self.settings, self._runner.guard)
-            self.dispatcher = self.make_dispatcher(service, self.board)
+            self.app = self._loaded or load_alone(self.settings, self._runner.guard)
+            self.dispatcher = self.make_dispatcher(self.app, self.board)
             self.answer = self._answer_counted if self._request_limit else self.dispatcher.answer
             with keeping_descriptors(self.settings):
                 self.start_service()

@@ -193,7 +193,7 @@ class ForkWorker(Worker):
 
     def _make_place(self, index: int) -> _Place:
         board = self.board.child(index, by_method=True)
-        dispatcher = self.make_dispatcher(self.dispatcher.service, board)
+        dispatcher = self.make_dispatcher(self.app, board)
         self._places[index] = place = _Place(board, dispatcher, FrameBudget(self.settings, board, self._siblings))
         return place
 

@@ -106,7 +106,7 @@ class Stem:
         keep_enabled(self._logs)
         began, descriptors = time.monotonic(), open_descriptors()
         try:
-            service = load_alone(self._setup.settings, self._offspring.guard)
+            app = load_alone(self._setup.settings, self._offspring.guard)
             self._logs.stand_in()
         except (LoadError, ServiceError) as error:
             self._end.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
@@ -131,7 +131,7 @@ class Stem:
         logger.info("the app is loaded, once for all workers of generation %d, in %.2f s", generation, took)
         if not self._end.loaded():
             return EXIT_APP
-        self._serve(Preloaded(service, self._signals, self._offspring, self._at_exit))
+        self._serve(Preloaded(app, self._signals, self._offspring, self._at_exit))
         return 0
 
     def _serve(self, preloaded: Preloaded) -> None:
@@ -173,7 +173,9 @@ class Stem:
             return 0
         generation, settings, listeners, logs = setup.generation, setup.settings, setup.listeners, setup.logs
         board = setup.board.slot(order.index)
-        worker = WorkerSetup(order.worker, generation, settings, listeners, channel, logs, board, setup.tls, preloaded)
+        worker = WorkerSetup(
+            order.worker, generation, settings, listeners, channel, logs, board, setup.tls, preloaded.app, preloaded
+        )
         return be_worker(setup.model, worker)
 
     def _catch_signals(self) -> None:
