@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 # signalfd(2): ssi_signo and ssi_code, in 128 bytes.
 _SIGNALFD_INFO: Final = struct.Struct("=I4xi116x")
 _SIGSET_SIZE: Final = 128
+_VALID: Final = frozenset(signal.valid_signals())
 
 # It returns whether the signal was registered.
 _unregister: Final[Callable[[int], bool]] = faulthandler.unregister  # type: ignore[assignment]  # None for typeshed
@@ -140,7 +141,7 @@ class OwnSignals:
 
     def contain(self, in_call: Callable[[], bool]) -> None:
         """Have what an app's handlers of other signals raise logged, unless it interrupts a call, as a timeout may."""
-        for number in signal.valid_signals() - self._handlers.keys():
+        for number in _VALID - self._handlers.keys():
             handler = signal.getsignal(number)
             if isinstance(handler, _Contained):
                 # A stem may have seen to it, for which no call runs.
@@ -163,7 +164,7 @@ class OwnSignals:
                 default = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
                 signal.signal(number, default)
         self._handlers.clear()
-        for number in signal.valid_signals():
+        for number in _VALID:
             if isinstance(contained := signal.getsignal(number), _Contained):
                 signal.signal(number, contained.apps_own)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
 import os
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LIBC: Final = ctypes.CDLL(None)  # once for all workers
+# Found once for all workers.
+_MALLOC_TRIM, _MALLOPT = (getattr(ctypes.CDLL(None), name, None) for name in ("malloc_trim", "mallopt"))
 _M_ARENA_MAX: Final = -8  # malloc.h
 _FULL_AGAIN: Final = 10.0  # seconds after which it is said again that the budget is spent
 
@@ -108,9 +108,6 @@ def _trimmer() -> Callable[[int], int] | None:
     glibc keeps what threads free in arenas of their own, of which it gives back none or little: 20 that had each run
     one request of 16 MiB held 230 MiB. Under the GIL they need no more than one arena.
     """
-    with contextlib.suppress(AttributeError):
-        trim: Callable[[int], int] = _LIBC.malloc_trim
-        if "MALLOC_ARENA_MAX" not in os.environ:
-            _LIBC.mallopt(_M_ARENA_MAX, 1)
-        return trim
-    return None
+    if _MALLOPT is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        _MALLOPT(_M_ARENA_MAX, 1)
+    return _MALLOC_TRIM
