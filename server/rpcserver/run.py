@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.arbiter import Arbiter
 from rpcserver.arbiter.control import ControlSocket, open_control
-from rpcserver.service.loader import load_service
+from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.addresses import BindError
 from rpcserver.system.errors import ServerError
 from rpcserver.system.process import named_folder
@@ -87,10 +87,11 @@ def check_server(settings: ServerSettings) -> str:
 
     Raises:
         AppNotFound, AppFailed: the app cannot be imported.
+        ServiceError: a handler cannot be served as it is written.
         TlsError: a certificate or a key cannot be used.
     """
     _tls(settings)
-    methods = len(load_service(settings.app).methods())
+    methods = len(LoadedApp.of(load_service(settings.app)).service.methods())
     served = f"{settings.app or 'the demo'}, {methods} {'method' if methods == 1 else 'methods'}"
     workers = f"{settings.workers} {settings.model} {'worker' if settings.workers == 1 else 'workers'}"
     return f"ok: {served}, {workers} on {', '.join(map(str, settings.bind))}"

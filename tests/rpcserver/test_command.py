@@ -15,7 +15,7 @@ from rpcserver.config_reference import NOT_IN_FILES, config_reference
 from rpcserver.foreign_options import HERE, OTHERWISE
 from rpcserver.options import command
 from rpcserver.run import check_server
-from rpcserver.system.errors import AppFailed, AppNotFound, TlsError
+from rpcserver.system.errors import AppFailed, AppNotFound, ServiceError, TlsError
 from rpcserver.system.settings import ServerSettings, SettingsError, default_workers
 from tests.servers import PATIENCE
 
@@ -50,6 +50,9 @@ def test_a_check_tells_what_would_be_served_and_listens_nowhere(tmp_path: Path) 
     assert check_server(ServerSettings(app=str(app))) == f"ok: {app}, 1 method, 1 sync worker on 127.0.0.1:8080"
     app.write_text("1 / 0\n")
     with pytest.raises(AppFailed, match="division by zero"):
+        check_server(ServerSettings(app=str(app)))
+    app.write_text("service = {'a': lambda *args: 1}\n")
+    with pytest.raises(ServiceError, match="name each parameter"):
         check_server(ServerSettings(app=str(app)))
     with pytest.raises(AppNotFound, match="there is no file"):
         check_server(ServerSettings(app=str(tmp_path / "none.py")))
