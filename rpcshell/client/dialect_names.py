@@ -63,19 +63,6 @@ def names_native(text: str) -> bool:
     return text.startswith((f"{NATIVE}:", f"{NATIVE_FRAMING}+"))
 
 
-def is_framing(name: str) -> bool:
-    """Whether a text names a framing."""
-    # A call in the native protocol needs none but its own.
-    from rpcwire.framings import FRAMINGS
-
-    return name in FRAMINGS
-
-
-def is_own_dialect(name: str) -> bool:
-    """Whether a dialect of that name is here."""
-    return name in OWN
-
-
 def is_dialect(name: str, *, other_packages: bool = True) -> bool:
     """Whether there is a dialect of that name, here or in other packages."""
     return name in OWN or (other_packages and name in in_other_packages())

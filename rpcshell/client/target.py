@@ -27,7 +27,6 @@ from rpcshell.client.dialect_names import (
     NATIVE,
     NATIVE_FRAMING,
     SPOKEN,
-    is_framing,
     names_dialect,
     stands_for_dialect,
     unknown_dialect,
@@ -76,9 +75,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True)
             >>> Target.parse("8080")
             TcpTarget(host='localhost', port=8080)
         """
-        if (listener := _LISTENER.match(text)) is not None and is_framing(listener[1]):
-            spoken = "" if listener[1] == NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
-            return _speaking(spoken, _place(text[listener.end() :], text, dialects))
+        if (listener := _LISTENER.match(text)) is not None:
+            # A call in the native protocol needs no framing but its own.
+            from rpcwire.framings import FRAMINGS
+
+            if listener[1] in FRAMINGS:
+                spoken = "" if listener[1] == NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
+                return _speaking(spoken, _place(text[listener.end() :], text, dialects))
         found = _DIALECT.match(text)
         known = found is not None and stands_for_dialect(found[1], text[found.end() :], dialects)
         if found is None or found[1] in KINDS or not known:

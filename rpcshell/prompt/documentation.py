@@ -61,13 +61,11 @@ class DocumentationPane:
         first = self._first_completion()
         asked = (text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
         if asked != self._asked:
-            self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
+            from rpcshell.prompt.synopsis import line_synopsis
+
+            cursor, columns = self._buffer.cursor_position, size.columns - 1
+            self._asked, self._rows = asked, line_synopsis(self._context, text, cursor, first, room, columns)
         return bool(self._rows)
-
-    def _about(self, text: str, rows: int, columns: int, first: str) -> list[Row]:
-        from rpcshell.prompt.synopsis import line_synopsis
-
-        return line_synopsis(self._context, text, self._buffer.cursor_position, first, rows, columns)
 
     def _first_completion(self) -> str:
         menu = self._buffer.complete_state

@@ -132,19 +132,7 @@ def bracket_marks(read: Callable[[str], Line], text: str, cursor: int) -> list[t
 
 def matching_brackets(line: Line, cursor: int) -> tuple[int, ...]:
     """The places of the bracket at the cursor, or else just before it, and of its other half; or nothing."""
-    pairs, _ = _match(line)
-    both = pairs | {closer: opener for opener, closer in pairs.items()}
-    return next(((place, both[place]) for place in (cursor, cursor - 1) if place in both), ())
-
-
-def open_brackets(line: Line) -> int:
-    """How many brackets the end of a line is inside of."""
-    return len(_match(line)[1])
-
-
-def _match(line: Line) -> tuple[dict[int, int], list[int]]:
-    """The places of brackets that close by the places of those that open them, and of those that stay open."""
-    pairs: dict[int, int] = {}
+    halves: dict[int, int] = {}
     still_open: list[int] = []
     for token in line.tokens:
         if token.kind != "punctuation":
@@ -153,5 +141,11 @@ def _match(line: Line) -> tuple[dict[int, int], list[int]]:
         if character in _CLOSERS:
             still_open.append(token.start)
         elif still_open and character == _CLOSERS[line.text[still_open[-1]]]:
-            pairs[still_open.pop()] = token.start
-    return pairs, still_open
+            opener = still_open.pop()
+            halves |= {opener: token.start, token.start: opener}
+    return next(((place, halves[place]) for place in (cursor, cursor - 1) if place in halves), ())
+
+
+def open_brackets(line: Line) -> int:
+    """How many brackets the end of a line is inside of."""
+    return sum(closer in _CLOSERS.values() for closer in line.open)

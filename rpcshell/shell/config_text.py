@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import msgspec
 
-from rpcshell.client.dialect_names import is_dialect_name, is_own_dialect
+from rpcshell.client.dialect_names import OWN, is_dialect_name
 from rpcshell.line.near_names import near_names
 from rpcshell.servers.folders import user_path
 from rpcshell.shell.config import Config, ConfigProblem
@@ -141,7 +141,7 @@ class _File:
         if not is_dialect_name(name):
             hint = "a name has small letters, digits and _, begins with a letter, and is no kind of address"
             raise self._error(where, f"{name!r} is no name for a dialect", hint=hint)
-        if is_own_dialect(name):
+        if name in OWN:
             raise self._error(where, f"{name} is a dialect of rpcshell's own", hint="give it another name")
         try:
             found: Envelope = self._entry(where, table, Envelope)
