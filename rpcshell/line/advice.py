@@ -59,7 +59,12 @@ def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
     arguments = _read_arguments(call["rest"], {param.name for param in method.params})
     candidates = [_retyped(text.strip(), method), *(() if arguments is None else _candidates(arguments, method))]
     found = dict.fromkeys(candidate for candidate in candidates if candidate != text.strip())
-    return [candidate for candidate in found if len(candidate) <= _LONGEST and can_be_made(candidate, method)]
+    return [candidate for candidate in found if len(candidate) <= _LONGEST and _is_plain(candidate, method)]
+
+
+def _is_plain(text: str, method: Method) -> bool:
+    """Whether a call can be made, and nothing about it is said to be odd, such as a name that is there twice."""
+    return can_be_made(text, method) and not parse(text).problems
 
 
 def _read_arguments(rest: str, names: Collection[str]) -> list[_Argument] | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcshell.line.advice import advice
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.habits import habit
+from rpcshell.line.hint import problems
 from rpcshell.line.language import parse
+from rpcshell.line.suggest import Surroundings
 from tests.rpcshell.line.language.strategies import line_texts
 from tests.rpcshell.shop import CATALOG
 
@@ -21,7 +23,7 @@ _FILE = {
         {"type": "string"},
     ]
 }
-_METHODS = Catalog.from_openrpc(
+_CATALOG = Catalog.from_openrpc(
     {
         "methods": [
             {
@@ -42,7 +44,8 @@ _METHODS = Catalog.from_openrpc(
             {"name": "open", "params": [{"name": "file", "schema": _FILE, "required": True}]},
         ]
     }
-).methods
+)
+_METHODS = _CATALOG.methods
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,8 @@ _METHODS = Catalog.from_openrpc(
         ("open file.kind.a=1 file.kind=nbd", []),
         ("open file.=1", []),
         ("open " + "file" + ".a" * 900 + "=1", []),
+        ("add a=1 --a=2", []),
+        ('add a="1" a=2', []),
         ("nonesuch 1 2", []),
         ("", []),
     ],
@@ -105,10 +110,35 @@ def test_words_of_python_are_meant_as_those_of_json() -> None:
     assert advice("ping None", CATALOG.methods.get)[0] == "ping null"
 
 
-@given(st.one_of(line_texts, line_texts.map(lambda text: f"order.create {text}")))
+WORDS = st.sampled_from(
+    [
+        "1",
+        '"x"',
+        "x",
+        "True",
+        "None",
+        "a=1",
+        "--a=1",
+        "text=5",
+        "file.kind=nbd",
+        "file.server.port=1",
+        "{'a': 1}",
+        "é",
+        ",",
+    ]
+)
+MISTAKEN = st.tuples(st.sampled_from(sorted(_METHODS)), st.lists(WORDS, max_size=3)).map(
+    lambda parts: " ".join([parts[0], *parts[1]])
+)
+
+
+@example("add 1 2")
+@given(MISTAKEN | line_texts.map(lambda text: f"add {text.replace('$', '')}"))
 def test_what_is_advised_can_be_run(text: str) -> None:
-    for found in advice(text, CATALOG.methods.get):
-        assert parse(found).blocking is None
+    for found in advice(text, _METHODS.get):
+        line = parse(found)
+        assert line.blocking is None
+        assert list(problems(line, None, Surroundings(_CATALOG))) == []
 
 
 @pytest.mark.parametrize(

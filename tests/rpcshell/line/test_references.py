@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcshell.line.catalog import Catalog
@@ -101,14 +101,27 @@ SCHEMAS = st.recursive(
 )
 
 
-@given(st.dictionaries(NAMES | st.just("$ref"), SCHEMAS, max_size=5), REFERENCES)
-def test_a_schema_of_its_own_leads_where_it_did(schema: dict[str, Any], reference: str) -> None:
+def referred(keys: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[dict[str, Any], str]]:
+    """Schemas with these keys, each with a reference that may lead into it."""
+    schemas = st.dictionaries(keys, SCHEMAS, min_size=1, max_size=5)
+    return schemas.flatmap(
+        lambda schema: st.tuples(
+            st.just(schema), REFERENCES | st.sampled_from(list(schema)).map(lambda key: f"#/{escaped_step(key)}")
+        )
+    )
+
+
+@example(({"$defs": {"b/c": {"const": 1}}}, "#/$defs/b~1c"))
+@given(referred(NAMES) | referred(NAMES | st.just("$ref")))
+def test_a_schema_of_its_own_leads_where_it_did(drawn: tuple[dict[str, Any], str]) -> None:
+    schema, reference = drawn
     before = repr(schema)
     moved = rebased(schema, "#/x-own/0")
     assert repr(schema) == before
     assert moved.keys() == schema.keys()
-    there = resolve_reference({"$ref": reference}, schema)
-    here = resolve_reference(rebased({**schema, "$ref": reference}, "#/x-own/0"), {"x-own": [moved]})
+    referring = {**schema, "$ref": reference}
+    there = resolve_reference(referring, schema)
+    here = resolve_reference(rebased(referring, "#/x-own/0"), {"x-own": [moved]})
     if reference != "#" and reference.split("/")[1] in map(escaped_step, schema) and "$ref" not in repr(schema):
         assert here == there
 

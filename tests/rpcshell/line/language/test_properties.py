@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcshell.line.language import (
@@ -121,7 +121,8 @@ def test_what_parses_prints_back_to_the_same_call(text: str) -> None:
     assert (again.method, repr(call_params(again, None))) == (call.method, repr(params))
 
 
-@given(line_texts)
+@example('u = ping {a: $v.b[0]} | jq ".a" ')
+@given(line_texts | line_texts.map(lambda text: f"ping 1{text}| jq ."))
 def test_spans_of_what_a_line_says_lie_where_it_says_it(text: str) -> None:
     body = parse(text).body
     if isinstance(body, Empty):
