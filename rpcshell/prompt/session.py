@@ -22,11 +22,10 @@ from prompt_toolkit.lexers import DynamicLexer, SimpleLexer
 from rpcshell.client.errors import UsageError
 from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
-from rpcshell.prompt.completer import LineCompleter
+from rpcshell.prompt.completer import LateListing, LineCompleter
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape, take_interrupt
-from rpcshell.prompt.late_listing import LateListing
 from rpcshell.prompt.lexer import HiddenCharacters, LineLexer, Marks, bracket_marks
 from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen, call_in_loop

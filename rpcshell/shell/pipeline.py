@@ -39,8 +39,6 @@ _BY_SIGNAL: Final = 128
 class PipeFailed(ShellError):
     """A shell command ended with a status other than 0, as a shell tells it."""
 
-    exit_code = 1
-
     def __init__(self, command: str, status: int) -> None:
         super().__init__(f"`{visible(command)}` ended with status {status}")
         self.status = status
@@ -48,8 +46,6 @@ class PipeFailed(ShellError):
 
 class CommandStopped(ShellError):
     """A shell command has stopped (SIGSTOP), and not ended: its process is there until somebody has it go on."""
-
-    exit_code = 1
 
     def __init__(self, command: str, process: subprocess.Popen[bytes]) -> None:
         hint = f"!kill -CONT {process.pid} has it go on, !kill -KILL {process.pid} ends it"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.client.dialects.mcp.headers import header_places, header_value
+from rpcshell.client.dialects.mcp.calls import header_places, header_value
 from rpcshell.client.dialects.mcp.uri_template import expand, variables
 
 

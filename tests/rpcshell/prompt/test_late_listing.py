@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 from rpcshell.line.suggest import PathChoice
-from rpcshell.prompt.late_listing import LateListing
+from rpcshell.prompt.completer import LateListing
 
 DEADLINE = 10.0
 

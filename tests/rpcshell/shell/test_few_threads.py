@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpcshell.client.threads import thread_for
 from rpcshell.line.suggest.names import PathChoice
-from rpcshell.prompt.late_listing import LateListing
+from rpcshell.prompt.completer import LateListing
 from rpcshell.shell.session import Session
 from rpcshell.shell.why.sighting import Sighting
 from tests.poverty import few_processes, in_a_child

@@ -1,7 +1,8 @@
-"""Calls of MCP: what a method of the shell is to the protocol, and what comes of it."""
+"""Calls of MCP: what a method of the shell is to the protocol, with its headers of HTTP, and what comes of it."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,11 +11,12 @@ import msgspec
 from msgspec import UNSET
 
 from rpcshell.client.dialects import Progress
-from rpcshell.client.dialects.lenient import as_text
+from rpcshell.client.dialects.lenient import as_mapping, as_text
 from rpcshell.client.dialects.mcp import methods
 from rpcshell.client.dialects.mcp.uri_template import expand
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply, encode_value
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 SOUGHT_IN: Final = ("resources/templates/list", "resources/list")
 """Where a resource is looked for by its name, one after the other."""
@@ -99,6 +101,28 @@ def texts(values: Mapping[str, Any], floats: Floats) -> dict[str, str]:
         name: value if isinstance(value, str) else encode_value(value, floats).decode()
         for name, value in values.items()
     }
+
+
+def header_places(tool: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Which arguments a tool wants in headers, by the paths to them (`x-mcp-header`)."""
+    found: dict[str, tuple[str, ...]] = {}
+    todo: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((), as_mapping(tool.get("inputSchema")))]
+    while todo:
+        path, schema = todo.pop()
+        name = schema.get("x-mcp-header")
+        if isinstance(name, str) and path and _TOKEN.fullmatch(name):
+            found[f"Mcp-Param-{name}"] = path
+        todo += [((*path, key), as_mapping(one)) for key, one in as_mapping(schema.get("properties")).items()]
+    return found
+
+
+def header_value(value: str | int) -> str:
+    """A value as a header carries it: as it is, or in Base64 where it could not be."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    safe = text.isascii() and text.isprintable() and text == text.strip()
+    if safe and not (text.startswith("=?base64?") and text.endswith("?=")):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
 
 
 def progress(params: Mapping[Any, Any]) -> Progress:

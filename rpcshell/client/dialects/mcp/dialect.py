@@ -29,9 +29,7 @@ from rpcshell.client.dialects import (
 )
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
-from rpcshell.client.dialects.mcp import methods, signs
-from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, McpCall, outcome, progress, routed, texts, uri_of
-from rpcshell.client.dialects.mcp.headers import header_places, header_value
+from rpcshell.client.dialects.mcp import calls, methods, signs
 from rpcshell.client.dialects.mcp.requests import CAPABILITIES, SAMPLING, for_a_person, own_answer, with_urls
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
@@ -89,7 +87,7 @@ class Mcp(JsonRpc):
         self._session: str | None = None
         self._offers: Mapping[str, Any] = {}
         self._info: Mapping[str, Any] = {}
-        self._calls: dict[int, McpCall] = {}
+        self._calls: dict[int, calls.McpCall] = {}
         self._resources: dict[str, Mapping[str, Any]] = {}
         self._headers: dict[str, dict[str, tuple[str, ...]]] = {}
         self._tasks: frozenset[str] = frozenset()
@@ -165,7 +163,7 @@ class Mcp(JsonRpc):
         self._headers = {
             str(tool.get("name")): found
             for tool in lists["tools"]
-            if self._modern and isinstance(tool, dict) and (found := header_places(tool))
+            if self._modern and isinstance(tool, dict) and (found := calls.header_places(tool))
         }
         return methods.described(self._info, self._offers, modern=self._modern, **lists)
 
@@ -194,7 +192,7 @@ class Mcp(JsonRpc):
         params = {
             "ref": reference,
             "argument": {"name": param, "value": typed},
-            "context": {"arguments": texts(others, self._floats)},
+            "context": {"arguments": calls.texts(others, self._floats)},
         }
         reply: Reply = yield Ask("completion/complete", params)
         values = as_mapping(as_mapping(reply.result).get("completion")).get("values")
@@ -208,14 +206,14 @@ class Mcp(JsonRpc):
         """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("MCP takes params by name, as an object")
-        call = routed(method, params, self._resources, self._floats)
+        call = calls.routed(method, params, self._resources, self._floats)
         call.as_task = call.method == "tools/call" and as_mapping(call.params).get("name") in self._tasks
         # Nothing waits for a call that cannot be sent.
         data = self.encode(self._request(number, call))
         self._calls[number] = call
         return data
 
-    def _request(self, number: int, call: McpCall) -> dict[str, Any]:
+    def _request(self, number: int, call: calls.McpCall) -> dict[str, Any]:
         params = call.params
         if call.task is not None:
             return self.envelope("tasks/result", {"taskId": call.task}, id=number + call.id_offset)
@@ -250,7 +248,7 @@ class Mcp(JsonRpc):
     def _understood(self, said: Message) -> Iterator[Message]:
         match said:
             case Event("notifications/progress", {"progressToken": int() as number, **told}) if number in self._calls:
-                yield Partial(progress(told), number)
+                yield Partial(calls.progress(told), number)
             case Event("notifications/tasks/status", {"taskId": str() as task, **told}) if number := next(
                 (number for number, call in self._calls.items() if call.task == task), 0
             ):
@@ -266,7 +264,7 @@ class Mcp(JsonRpc):
                 yield said
 
     def _answered(self, reply: Reply) -> Iterator[Message]:
-        number = next(iter(self._calls), 0) if reply.id is UNSET else int(reply.id) % ROUND
+        number = next(iter(self._calls), 0) if reply.id is UNSET else int(reply.id) % calls.ROUND
         call = self._calls.get(number)
         if call is not None and reply.id is not UNSET and reply.id != number + call.id_offset:
             # It answers a round that is over.
@@ -283,9 +281,9 @@ class Mcp(JsonRpc):
             yield from self._asked(number, call, reply.result)
         else:
             del self._calls[number]
-            yield outcome(number, call, reply.result, self._floats)
+            yield calls.outcome(number, call, reply.result, self._floats)
 
-    def _begun(self, number: int, call: McpCall, task: dict[str, Any]) -> Iterator[Message]:
+    def _begun(self, number: int, call: calls.McpCall, task: dict[str, Any]) -> Iterator[Message]:
         """The server has made a task of a call: its result is asked for, which comes when the task has ended."""
         call.task, call.as_task = task["taskId"], False
         call.round += 1
@@ -293,7 +291,7 @@ class Mcp(JsonRpc):
         yield Tell(self.encode(self._request(number, call)))
 
     def _looked_up(
-        self, number: int, call: McpCall, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]
+        self, number: int, call: calls.McpCall, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]
     ) -> Iterator[Message]:
         """The next page of what there is has come: the resource is read if it is there, or else looked for further."""
         name, values = sought
@@ -301,11 +299,11 @@ class Mcp(JsonRpc):
         found = methods.resource_names(listed, listed).get(name)
         cursor = page.get("nextCursor")
         if found is not None:
-            call.method, call.params, call.sought = "resources/read", {"uri": uri_of(found, values)}, None
+            call.method, call.params, call.sought = "resources/read", {"uri": calls.uri_of(found, values)}, None
         elif isinstance(cursor, str) and call.round < _MOST_ROUNDS:
             call.params = {"cursor": cursor}
-        elif call.method == SOUGHT_IN[0]:
-            call.method, call.params = SOUGHT_IN[1], None
+        elif call.method == calls.SOUGHT_IN[0]:
+            call.method, call.params = calls.SOUGHT_IN[1], None
         else:
             del self._calls[number]
             error = {"code": ErrorCode.INVALID_PARAMS, "message": f"the server has no resource {name}"}
@@ -314,7 +312,7 @@ class Mcp(JsonRpc):
         call.round += 1
         yield Tell(self.encode(self._request(number, call)))
 
-    def _asked(self, number: int, call: McpCall, result: dict[str, Any]) -> Iterator[Message]:
+    def _asked(self, number: int, call: calls.McpCall, result: dict[str, Any]) -> Iterator[Message]:
         """The server wants to know something before it gives the result."""
         requests = as_mapping(result.get("inputRequests"))
         if call.refused is not None or call.round == _MOST_ROUNDS:
@@ -374,13 +372,13 @@ class Mcp(JsonRpc):
             headers["Mcp-Method"] = request["method"]
             params = as_mapping(request.get("params"))
             if request["method"] in _WITH_PROGRESS:
-                headers["Mcp-Name"] = header_value(params.get("name", params.get("uri", "")))
+                headers["Mcp-Name"] = calls.header_value(params.get("name", params.get("uri", "")))
             for header, path in self._headers.get(str(params.get("name")), {}).items():
                 value: Any = params.get("arguments")
                 for step in path:
                     value = as_mapping(value).get(step)
                 if isinstance(value, str | int):
-                    headers[header] = header_value(value)
+                    headers[header] = calls.header_value(value)
         return headers
 
     def response_headers(self, status: int, headers: Mapping[str, str]) -> str | None:
