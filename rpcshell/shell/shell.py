@@ -209,12 +209,13 @@ class Shell:
     def refuse_absent(self, text: str, method: str, params: object) -> None:
         """Refuse a call of a method that the target neither lists nor takes, for a command that makes it many times.
 
-        A target may take more than it lists: making the call once finds that out. Who has not told yet is not asked.
+        A target may take more than it lists: making the call once finds that out. Who has not told yet is waited for.
 
         Raises:
             CallError: The method is not listed, and that is what was answered.
             Cancelled: Ctrl-C was pressed.
         """
+        self.session.method(method)
         listed, fleet = self.session.catalog.methods, self.session.fleet
         if not listed or method in listed or (fleet is not None and fleet.differ):
             return

@@ -29,6 +29,7 @@ from rpcshell.servers.control import Control
 from rpcshell.servers.folders import state_folder
 from rpcshell.servers.listeners import is_on_this_machine
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.session import Session
 from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.view.units import count_of, per_second
 from rpcshell.view.wrap import wrapped
@@ -83,7 +84,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
             shell.refuse_absent(call, method, params)
         # What serves one connection at a time would serve this one.
         shell.session.hang_up()
-        measured = _Conductor(shell, plan, options).measure()
+        measured = _Conductor(shell, call, plan, options).measure()
     except KeyboardInterrupt:
         raise Cancelled("cancelled: nothing was measured") from None
     _show(shell, measured, options)
@@ -127,8 +128,9 @@ def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
 
 
 class _Conductor:
-    def __init__(self, shell: Shell, plan: Plan, options: BenchOptions) -> None:
+    def __init__(self, shell: Shell, call: str, plan: Plan, options: BenchOptions) -> None:
         self._shell = shell
+        self._call = call
         self._plan = plan
         self._options = options
 
@@ -184,10 +186,18 @@ class _Conductor:
         server = SpawnedServer.start(replace(start, model=model, workers=workers))
         try:
             plan = replace(self._plan, target=server.addresses[0], plain=False)
+            self._refuse_absent(plan.target)
             control = Control(server.control, timeout=1.0) if server.control else None
             return self._measure(plan, control, draw)
         finally:
             server.stop(drain=0)
+
+    def _refuse_absent(self, address: str) -> None:
+        """Refuse a method that a server of a model neither lists nor takes; the session may have none."""
+        with contextlib.closing(Session(self._shell.session.settings, background=False)) as session:
+            session.connect(address)
+            there = self._shell.derived(session=session)
+            there.refuse_absent(self._call, self._plan.method, self._plan.params)
 
     def _pattern(self) -> SpawnOptions:
         """How to start servers like the running one."""

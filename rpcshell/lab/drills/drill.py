@@ -217,7 +217,9 @@ def _require_worker(status: ServerStatus, number: int) -> None:
 def _probed_call(shell: Shell, text: str | None) -> ProbedCall:
     """What is called meanwhile: what was asked for, `ping` where it does no harm, or else what every server has."""
     if text is not None:
-        return ProbedCall(*shell.read_call(text))
+        method, params = shell.read_call(text)
+        shell.refuse_absent(text, method, params)
+        return ProbedCall(method, params)
     ping = shell.session.method("ping")
     if ping is not None and ping.idempotent and not any(param.required for param in ping.params):
         return ProbedCall("ping")

@@ -217,14 +217,14 @@ def test_without_a_terminal_a_run_that_brought_nothing_is_an_error(address: str)
 
 
 @pytest.mark.parametrize("interactive", [True, False])
-def test_a_misspelt_method_is_told_before_the_load(address: str, interactive: bool) -> None:
+@pytest.mark.parametrize("call", ["pnig", "pnig a=1", 'pnig {"a": 1}'])
+def test_a_misspelt_method_is_told_before_the_load(address: str, call: str, interactive: bool) -> None:
     screen = Screen()
-    session = Session(background=False)
+    session = Session(background=interactive)
     session.connect(address)
     shell = Shell(session, screen, load_commands, interactive=interactive)
-    for call in ("pnig", 'pnig {"a": 1}'):
-        with pytest.raises(CallError, match="did you mean ping"):
-            shell.execute(f":bench -n 3 -c 1 {call}")
+    with pytest.raises(CallError, match="did you mean ping"):
+        shell.execute(f":bench -n 3 -c 1 {call}")
     session.close()
     assert (screen.drawn, screen.texts) == ([], [])
 
@@ -234,6 +234,14 @@ def test_a_misspelt_method_is_told_before_models_are_started_that_are_compared(s
     with pytest.raises(CallError, match="did you mean ping"):
         shell.execute(":bench -n 3 --models sync,thread pnig")
     assert len(output.texts) == 1
+
+
+def test_a_misspelt_method_is_told_before_the_load_of_models_where_no_server_was_there(
+    shell: Shell, output: Recording
+) -> None:
+    with pytest.raises(CallError, match="did you mean ping"):
+        shell.execute(':bench -n 3 --models sync,thread pnig {"a": 1}')
+    assert output.texts == []
 
 
 def test_a_method_that_is_not_listed_is_loaded_where_the_server_takes_it(connected: Shell, output: Recording) -> None:

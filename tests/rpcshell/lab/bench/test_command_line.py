@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import forks
+from tests.rpcshell.describing import document
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, serving
 from tests.servers import needs_server
 
@@ -31,7 +32,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 def test_a_run_is_one_line_of_json_and_nothing_else() -> None:
     with serving(echo) as server:
-        code, out, err = run(server.target, 'ping {"a": 1}', "-n", 30, "-c", 2, "--json")
+        code, out, err = run("--plain", server.target, 'ping {"a": 1}', "-n", 30, "-c", 2, "--json")
     assert (code, err) == (0, "")
     assert out.count("\n") == 1
     found = json.loads(out)
@@ -64,9 +65,26 @@ def failing(peer: Peer) -> None:
         peer.send({"out": "error", "result": {"code": -32601, "message": "no such method"}})
 
 
+def refusing(peer: Peer) -> None:
+    """A server that lists its only method."""
+    while (request := peer.read()) is not None:
+        if request["in"] == "rpc.discover":
+            peer.send({"out": "discovered", "result": document("ping")})
+        else:
+            peer.send({"out": "error", "result": {"code": -32601, "message": "no such method"}})
+
+
+@pytest.mark.parametrize("call", ["pnig", 'pnig {"a": 1}'])
+def test_a_method_that_a_server_does_not_list_is_refused_before_the_load(call: str) -> None:
+    with serving(refusing) as server:
+        code, out, err = run(server.target, call)
+    assert (code, out) == (1, "")
+    assert err == "rpcshell: pnig: error -32601: no such method (did you mean ping?)\n"
+
+
 def test_the_exit_code_says_what_came_of_it() -> None:
     with serving(failing) as server:
-        code, out, err = run(server.target, "ping 1", "-n", 5)
+        code, out, err = run("--plain", server.target, "ping 1", "-n", 5)
     assert (code, err) == (1, "rpcshell: no call went well\n")
     assert "error -32601" in out
     assert "no such method" in out
@@ -108,7 +126,7 @@ def test_ctrl_c_tells_what_there_is() -> None:
     with (
         serving(calling) as server,
         subprocess.Popen(
-            [*BENCH, str(server.target), "ping 1", "-d", "60", "-c", "1", "--json"],
+            [*BENCH, "--plain", str(server.target), "ping 1", "-d", "60", "-c", "1", "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.client.errors import Cancelled, NotConnected, UsageError
+from rpcshell.client.errors import CallError, Cancelled, NotConnected, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
@@ -50,6 +50,14 @@ def test_a_killed_worker_is_seen_to_die_and_to_be_replaced(drilled: Start, model
     assert summary["lost_on_server"] == server.status().totals.lost
     assert summary["calls"] >= summary["answered"] > 0
     assert f"pid {after[2]} took its place" in summary["text"]
+
+
+@pytest.mark.parametrize("call", ["pnig", "'pnig {\"a\": 1}'"])
+def test_a_misspelt_method_is_told_before_any_harm(one_server: Drilled, call: str) -> None:
+    before = one_server.pids()
+    with pytest.raises(CallError, match="did you mean ping"):
+        one_server.run(f":drill kill 1 --call {call}")
+    assert one_server.pids() == before
 
 
 def test_calls_that_a_killed_worker_was_in_are_counted_as_lost(drilled: Start) -> None:
