@@ -48,6 +48,8 @@ class AnyListeningConnection:
         self.dialect = dialect
         self._dialogue = Dialogue(target, dialect, self._hear)
         self._pump = Pump(transport, self._dialogue)
+        self.closed = False
+        """Whether it was closed here."""
 
     def _hear(self, heard: Heard) -> None:
         raise NotImplementedError
@@ -56,11 +58,6 @@ class AnyListeningConnection:
     def failure(self) -> Exception | None:
         """What ended it, or None."""
         return self._dialogue.failure
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed here."""
-        raise NotImplementedError
 
     @property
     def reusable(self) -> bool:

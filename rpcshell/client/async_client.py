@@ -286,9 +286,11 @@ class AsyncClient(AnyClient):
                 former, self._listening = self._listening, None
                 await former.close()
             if self._listening is None:
-                limit = self._dialling_limit(deadline, self._loop.time())
-                self._listening = await self.hearing().connect(
-                    self.target, self._listening_dialect(), timeout=limit, tls=self.tls
+                from rpcshell.client.async_listening import AsyncListeningConnection
+
+                limit, dialect = self._dialling_limit(deadline, self._loop.time()), self._listening_dialect()
+                self._listening = await AsyncListeningConnection.open(
+                    self.target, dialect, self.hearing(), timeout=limit, tls=self.tls
                 )
             connection = self._listening
             if for_call and self.one_call:

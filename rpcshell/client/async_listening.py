@@ -43,12 +43,6 @@ class AsyncHearing(AnyHearing):
         """One that answers requests of the server by their methods."""
         return cls(Handlers(methods=answers))
 
-    async def connect(
-        self, target: Target, dialect: FramedDialect, *, timeout: float, tls: TlsFiles | None
-    ) -> AsyncListeningConnection:
-        """Make a connection whose server this hears."""
-        return await AsyncListeningConnection.open(target, dialect, self, timeout=timeout, tls=tls)
-
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:
@@ -143,11 +137,6 @@ class AsyncListeningConnection(AnyListeningConnection):
         connection._end_greeting()
         return connection
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed here."""
-        return self._closing is not None
-
     async def exchange(
         self,
         method: str,
@@ -210,6 +199,7 @@ class AsyncListeningConnection(AnyListeningConnection):
             self._pump.hand_out()
             self._watch()
             # Ending a child takes its time, as does leaving a server that has not understood something.
+            self.closed = True
             self._closing = self._loop.run_in_executor(None, leave, self._pump.transport, self.failure)
             self._hearing.wake()
         await asyncio.shield(self._closing)

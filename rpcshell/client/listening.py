@@ -47,7 +47,7 @@ class ListeningConnection(AnyListeningConnection):
         self._lock = threading.Lock()
         # Who wants the lock comes through here, so that whoever reads without a pause lets others have it in between.
         self._turnstile = threading.Lock()
-        self._closed = self._shut = self._finished = False
+        self._let_go = self._finished = False
         self._inbox: queue.SimpleQueue[Any] | None = None
         self._held_back = False
         # Events that come before the greeting is over may be what it waits for.
@@ -79,11 +79,6 @@ class ListeningConnection(AnyListeningConnection):
             raise
         connection._end_greeting()
         return connection
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed here."""
-        return self._closed or self._shut
 
     @property
     def finished(self) -> bool:
@@ -185,9 +180,10 @@ class ListeningConnection(AnyListeningConnection):
             with contextlib.suppress(ShellError, TimeoutError):
                 self.follow(self.dialect.bye(), time.monotonic() + BYE)
         with self._turnstile, self._lock:
-            was_closed, self._closed = self._closed, True
+            let_go, self._let_go = self._let_go, True
+            self.closed = True
             self._end()
-        if was_closed:
+        if let_go:
             return
         self._wake()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
@@ -200,7 +196,7 @@ class ListeningConnection(AnyListeningConnection):
 
     def shut_down(self) -> None:
         """End it for a thread that uses it, which then finds the end and closes it."""
-        self._shut = True
+        self.closed = True
         with self._turnstile, self._lock:
             self._end()
         self._pump.hand_out()
@@ -208,7 +204,7 @@ class ListeningConnection(AnyListeningConnection):
 
     def abandon(self) -> None:
         """Let go of it in a process that was forked, where its thread is not, and leave the parent's as it is."""
-        self._closed = True
+        self._let_go = self.closed = True
         abandon(self._pump.transport)
         os.close(self._wake_end)
         os.close(self._woken)
@@ -259,7 +255,7 @@ class ListeningConnection(AnyListeningConnection):
     def _flush(self) -> None:
         """Send what there is room for, and have the thread send the rest."""
         with self._turnstile, self._lock:
-            if self._closed:
+            if self._let_go:
                 return
             if not self._pump.interruptible:
                 self._pump.write()
@@ -315,7 +311,7 @@ class ListeningConnection(AnyListeningConnection):
             with self._turnstile:
                 pass
             with self._lock:
-                if self._closed:
+                if self._let_go:
                     break
                 if ready:
                     self._pump.write()
