@@ -114,10 +114,10 @@ def _folder_of(user: int) -> Path:
 
 
 def _folder_of_temporary_files() -> Path:
-    named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108 - looked at above
-    if Path(named).is_dir() and os.access(named, os.W_OK | os.X_OK):
-        return Path(named).absolute()
-    # It knows others, and costs a start as much as the first worker's fork.
+    usual = Path("/tmp")  # noqa: S108 - whose the folder in it is is looked at
+    if not any(map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))) and os.access(usual, os.W_OK | os.X_OK):
+        return usual
+    # It knows others, and its import costs a start as much as the forks of the first workers.
     import tempfile
 
     try:

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import tempfile
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from rpcserver.arbiter.control import open_control, runtime_folder
 from rpcserver.system.addresses import BindError
+from rpcshell.servers.directory import control_folders
 from rpcwire import Goodbye
 from tests.rpcserver.steering import control_client, control_path, steering
 from tests.servers import PROBE_APP, launched, running
@@ -145,6 +147,21 @@ def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind:
         assert server.log().count("XDG_RUNTIME_DIR is not used") == 1
         with steering(server) as arbiter:
             assert len(arbiter.workers()) == 1
+
+
+@pytest.mark.parametrize("named", ["here", "./here", "/proc", "/dev/null", "", None])
+def test_the_folder_for_temporary_files_is_the_one_that_the_shell_finds(
+    named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    if named is not None:
+        monkeypatch.setenv("TMP", named)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert runtime_folder() in control_folders()
 
 
 @pytest.mark.samples(1)
