@@ -6,7 +6,6 @@ and read is the prompt's.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -33,8 +32,7 @@ class FormProblem(Exception):
     """A text that is no value of its field; says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """A value that may be chosen, and what it is called."""
 
     value: Any
@@ -46,8 +44,7 @@ class Choice:
         return self.value if isinstance(self.value, str) else _json(self.value)
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A property to fill in. `choices` are what it takes, where that is told; `many` means several, with commas."""
 
     name: str

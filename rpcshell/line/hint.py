@@ -3,9 +3,9 @@
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from rpcshell.line.advice import advice
@@ -34,8 +34,7 @@ from rpcshell.line.near_names import near_names
 from rpcshell.line.suggest import CommandSpec, Surroundings, inner_call, options_behind
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(msgspec.Struct, frozen=True):
     """A line of help.
 
     The text may come from a server: escape it before a terminal gets it. The column is counted from 0. `focus` is the

@@ -5,8 +5,9 @@ All of this takes the language, so that what draws the first prompt imports it w
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from rpcshell.line.language import CallLine, CommandLine, expand_alias, method_text
 from rpcshell.line.suggest import Surroundings, suggest

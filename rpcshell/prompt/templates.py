@@ -1,9 +1,11 @@
 """A call to fill in: the params of a method as text, and the fields in it where values go. Made of the schema alone."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
 from rpcshell.line.catalog import Method
@@ -33,8 +35,7 @@ _LONGEST_ABOUT: Final = 300
 _INDENT: Final = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateField:
+class TemplateField(msgspec.Struct, frozen=True):
     """Where a value goes.
 
     `start` and `end` are those of its default in the text; `shown` is seen while there is none. `quoted` means that it
@@ -53,8 +54,7 @@ class TemplateField:
         return replace(self, quoted=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """The params of a call, to be filled in. There is one field at least."""
 
     text: str

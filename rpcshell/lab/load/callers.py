@@ -10,8 +10,9 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError
@@ -27,8 +28,7 @@ _REST: Final = 0.01
 """Seconds after a call that brought no reply: a server that has gone is not asked as fast as one can."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndedCall:
+class EndedCall(msgspec.Struct, frozen=True):
     """A call that has come to its end; times are on `time.monotonic`'s clock."""
 
     method: str

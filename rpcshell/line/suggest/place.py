@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from rpcshell.line.catalog import Method
 from rpcshell.line.language import (
@@ -25,8 +26,7 @@ from rpcshell.line.schema import ANYTHING, Resolver, Schema, item_schema
 _NO_TOKENS = frozenset({TokenKind.WHITESPACE, TokenKind.COMMENT})
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPlace:
+class KeyPlace(msgspec.Struct, frozen=True):
     """A key is, or could be, typed here.
 
     `typed` is the key left of the cursor, an opening quote included, and `start` to `end` the text to be replaced.
@@ -45,8 +45,7 @@ class KeyPlace:
     followed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ValuePlace:
+class ValuePlace(msgspec.Struct, frozen=True):
     """A value is, or could be, typed here; the fields are those of `KeyPlace`.
 
     `field` is the name nearest to it: its key, or that of the list it is in; empty if there is none.
@@ -86,8 +85,7 @@ def find_places(line: Line, call: CallLine, cursor: int, method: Method) -> tupl
     return () if place is None else (place,)
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(msgspec.Struct, frozen=True):
     """The innermost object a cursor is in whose keys are known.
 
     `trail` has the names that lead to it, with `[]` for an item of a list; it is empty for the params themselves. `key`

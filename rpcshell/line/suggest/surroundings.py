@@ -4,8 +4,10 @@ What a `:command` takes is data here: enough to complete and explain it without 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.language import CallLine, CommandLine, Line, ValueLine
@@ -31,8 +33,7 @@ ValueKind = Literal[
 """What a word is; a `setting_value` is one of the setting named by the word before it, a `call` a whole line."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptionSpec:
+class OptionSpec(msgspec.Struct, frozen=True):
     """An option of a command; names have their dashes. The usage calls its value `metavar`, or else by its kind."""
 
     names: tuple[str, ...]
@@ -44,8 +45,7 @@ class OptionSpec:
     multiple: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentSpec:
+class ArgumentSpec(msgspec.Struct, frozen=True):
     """A positional argument of a command. `many` means that it takes all words that are left."""
 
     name: str
@@ -55,8 +55,7 @@ class ArgumentSpec:
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
+class CommandSpec(msgspec.Struct, frozen=True):
     """A command: its name without the colon, one line on it, its options, its arguments in order, and other names.
 
     A name of two words is that of one of several kinds of a command, such as `drill kill` of `drill`. The group is the
@@ -127,8 +126,7 @@ class _KnownSettings(Protocol):
     def choices(self, name: str) -> Sequence[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a line can refer to at one time.
 
     Targets are what `:connect` may be given, dialects what may stand before an address as far as it is typed. Workers
@@ -142,9 +140,9 @@ class Surroundings:
     dialects: Callable[[str], Sequence[str]] = lambda _typed: ()
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
     events: Callable[[], Sequence[tuple[str, str]]] = tuple
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = {}
     to_come: frozenset[str] = frozenset()
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = {}
     settings: _KnownSettings | None = None
     reply_values: ReplyValues | None = None
     paths: Callable[[str], Iterable[PathChoice]] = list_paths

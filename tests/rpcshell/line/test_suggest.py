@@ -1,11 +1,11 @@
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.registry import prefixes

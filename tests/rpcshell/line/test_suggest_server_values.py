@@ -1,6 +1,6 @@
 """Values that the server tells, as suggestions."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.suggest import ValueQuestion
