@@ -13,7 +13,8 @@ from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.differences import MISSING
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, in_the_shells_words
-from rpcshell.view.render import FOOTER
+from rpcshell.view.pretty import KEY
+from rpcshell.view.styles import FAINT
 from rpcshell.view.table import Figure
 from rpcshell.view.units import call_time, count_of, letter, plural
 from rpcshell.view.width import cells, cut, pad
@@ -92,7 +93,7 @@ def _pieces(shell: Shell, found: Comparison) -> Iterator[Fragment]:
     width, results = shell.width, found.results
     for place in found.shown_places:
         yield "class:different", "≠ "
-        yield "class:pygments.name.tag", f"{visible(place.path)}\n"
+        yield KEY, f"{visible(place.path)}\n"
         values = ["(not there)" if variant.value is MISSING else compact(variant.value) for variant in place.variants]
         if len(values) == len(results) > 2:
             line = f"    another on each {found.noun}: {', '.join(values)}"
@@ -104,11 +105,11 @@ def _pieces(shell: Shell, found: Comparison) -> Iterator[Fragment]:
         for value, variant in zip(values, place.variants, strict=False):
             who = _named(found.noun, [results[at].who for at in variant.places])
             yield "", f"    {pad(value, column)}"
-            yield FOOTER, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
+            yield FAINT, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
         if len(values) < len(place.variants):
-            yield FOOTER, f"    … {len(place.variants) - len(values)} more values\n"
+            yield FAINT, f"    … {len(place.variants) - len(values)} more values\n"
     if len(found.places) > len(found.shown_places):
-        yield FOOTER, "… more places differ\n"
+        yield FAINT, "… more places differ\n"
 
 
 def _failure(error: ShellError) -> str:

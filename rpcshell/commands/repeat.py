@@ -16,7 +16,8 @@ from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, Seconds, command
 from rpcshell.view.differences import first_rows, identity, mark_changes
 from rpcshell.view.escape import visible
-from rpcshell.view.render import FOOTER, render_error, render_footer, render_result
+from rpcshell.view.render import render_error, render_footer, render_result
+from rpcshell.view.styles import FAINT
 from rpcshell.view.units import count_of, duration
 from rpcshell.view.width import cut
 
@@ -136,7 +137,7 @@ def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
             whole = next(rendered, None) is None
             head = cut(f"{title} · {time.strftime('%H:%M:%S')} · call {calls.number} · Ctrl-C stops", columns)
             marked = mark_changes(former if columns == width else [], shown)
-            place.draw([(FOOTER, f"{head}\n"), *marked, (FOOTER, cut(footer, columns))])
+            place.draw([(FAINT, f"{head}\n"), *marked, (FAINT, cut(footer, columns))])
             former, width = shown, columns
     return whole
 

@@ -15,9 +15,10 @@ from rpcshell.line.secrets import named_params
 from rpcshell.shell.command import CALL, command
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation
-from rpcshell.shell.why.frames import DIM, ERROR, IN, OUT, hex_rows, render_call, render_finding, render_frames, step
+from rpcshell.shell.why.frames import IN, OUT, hex_rows, render_call, render_finding, render_frames, step
 from rpcshell.shell.why.mistakes import MISTAKES, MistakeName, Provocation, judge, plan
 from rpcshell.view.escape import visible
+from rpcshell.view.styles import ERROR, FAINT
 from rpcshell.view.units import call_time, count_of
 from rpcwire import EncodeError, encode_request, frame
 from rpcwire.framing import PREFIX_SIZE
@@ -132,7 +133,7 @@ def _show_frames(shell: Shell, call: Call) -> None:
 
 def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragment]:
     if not call.trace.attempts:
-        yield DIM, "nothing was sent"
+        yield FAINT, "nothing was sent"
         yield "", "\n"
         return
     yield from render_call(call, shell.width or _WIDTH, shell.session.book.dialects, full=full)
@@ -154,7 +155,7 @@ def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> 
     # A worker that serves one connection at a time could be held by the shell's own.
     session.hang_up(wait=True)
     where = session.name if target == session.target else target
-    shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {where} on a connection of its own\n")])
+    shell.output.pieces([(FAINT, f"{name}: {mistake.summary}, to {where} on a connection of its own\n")])
     events: list[WireEvent] = []
     # What is a secret shows in the whole request, and not in its pieces.
     named = named_params(params, session.catalog.param_names(method))
@@ -187,4 +188,4 @@ def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterato
         case "silent":
             yield from step("✗", event.at, event.about, ERROR)
         case _:
-            yield DIM, f"✗ {call_time(event.at):>8}  the server {event.kind} the connection: {event.about}\n"
+            yield FAINT, f"✗ {call_time(event.at):>8}  the server {event.kind} the connection: {event.about}\n"

@@ -6,8 +6,9 @@ from typing import Any
 from rpcshell.client.errors import ShellError
 from rpcshell.shell.call import Call
 from rpcshell.view.pretty import Fragment
-from rpcshell.view.render import FOOTER, render_error, render_footer, render_result, render_value
+from rpcshell.view.render import render_error, render_footer, render_result, render_value
 from rpcshell.view.settings import Settings
+from rpcshell.view.styles import FAINT
 from rpcshell.view.wrap import wrapped
 
 
@@ -34,4 +35,4 @@ class ScreenPieces:
     def footer(self, call: Call) -> list[Fragment]:
         """The dim line of a call, or nothing."""
         footer = render_footer(call.elapsed, call.meta, self._settings, self._columns(), instance=call.instance)
-        return [(FOOTER, footer + "\n")] if footer else []
+        return [(FAINT, footer + "\n")] if footer else []

@@ -14,15 +14,11 @@ from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.plain import in_the_shells_words
 from rpcshell.view.pretty import Fragment, render_json
 from rpcshell.view.settings import Settings
+from rpcshell.view.styles import ERROR, FAINT, HINT, TITLE
 from rpcshell.view.table import render_table
 from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
 from rpcwire import ErrorCode, Meta, encode_value
-
-_OUT: Final = "class:out"
-FOOTER: Final = "class:footer"
-_ERROR: Final = "class:error"
-_HINT: Final = "class:hint"
 
 _BETWEEN: Final = " · "
 _CHUNK: Final = 1 << 16
@@ -39,7 +35,7 @@ def render_result(out: str, result: Any, width: int, settings: Settings, *, text
     if settings.format == "raw":
         yield from _raw(result)
         return
-    yield _OUT, visible(out)
+    yield TITLE, visible(out)
     if text:
         lines = result.replace("\r\n", "\n").removesuffix("\n")
         yield "", "\n" if "\n" in lines else " "
@@ -53,13 +49,13 @@ def render_value(name: str, value: Any, width: int, settings: Settings) -> Itera
     if settings.format == "raw":
         yield from _raw(value)
         return
-    yield FOOTER, visible(name)
+    yield FAINT, visible(name)
     yield from _after_name(value, width, cells(visible(name)), settings)
 
 
 def _after_name(value: Any, width: int, column: int, settings: Settings) -> Iterator[Fragment]:
     if settings.format == "table" and isinstance(value, dict | list) and value:
-        yield FOOTER, f" {count_of(len(value), 'row')}\n" if isinstance(value, list) else "\n"
+        yield FAINT, f" {count_of(len(value), 'row')}\n" if isinstance(value, list) else "\n"
         yield from render_table(value, width, max_rows=settings.max_rows)
         return
     yield "", " "
@@ -115,7 +111,7 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     label = f"error {error.code}: " if isinstance(error, CallError) else "error: "
     said, hint_said = in_the_shells_words(error)
     message = visible(said, newlines=True).rstrip("\n")
-    yield _ERROR, label
+    yield ERROR, label
     yield "", message
     column = len(label) + cells(message)
     if isinstance(error, CallError) and error.data is not None and error.data != error.message:
@@ -123,7 +119,7 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     if hint_said and hint_said not in said:
         hint = visible(hint_said, newlines=True)
         yield "", " — " if column + 3 + cells(hint) <= width else "\n"
-        yield _HINT, hint
+        yield HINT, hint
     yield "", "\n"
     if isinstance(error, SyntaxProblem):
         yield from _caret(error, width)
@@ -132,7 +128,7 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     if isinstance(error, CallError) and (
         footer := render_footer(error.elapsed, error.meta, settings, width, instance=error.instance)
     ):
-        yield FOOTER, footer + "\n"
+        yield FAINT, footer + "\n"
 
 
 def _share(seconds: float, whole: float) -> str:
@@ -160,9 +156,9 @@ def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]
     if names and not any(_said(name, error.message) for name in names):
         question = f"did you mean {' or '.join(map(visible, names))}?"
         yield "", " — " if column + 3 + cells(question) <= width else "\n"
-        yield _HINT, question
+        yield HINT, question
     if isinstance(traceback := data.get("traceback"), str):
-        yield _HINT, "\n" + visible(traceback.rstrip("\n"), newlines=True)
+        yield HINT, "\n" + visible(traceback.rstrip("\n"), newlines=True)
     if error.code != ErrorCode.APPLICATION_ERROR and error.code in _RESERVED:
         rest = {name: value for name, value in rest.items() if not _said(value, error.message)}
     if rest:
@@ -187,4 +183,4 @@ def _caret(error: SyntaxProblem, width: int) -> Iterator[Fragment]:
     first = max(0, column - room // 2) if len(line) > room else 0
     before, after = visible(line[first:column]), visible(line[column : first + room])
     yield "", f"  {before}{after}\n"
-    yield _ERROR, f"  {' ' * cells(before)}^\n"
+    yield ERROR, f"  {' ' * cells(before)}^\n"

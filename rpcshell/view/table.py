@@ -12,11 +12,10 @@ from typing import Any, Final, NamedTuple
 from rpcshell.line.brief import json_beginning
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import CONSTANT, KEY, NUMBER, PUNCTUATION, STRING, Fragment, plain_beyond_limit
+from rpcshell.view.styles import FAINT
 from rpcshell.view.units import count_of
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
 from rpcwire import encode_value
-
-_DIM: Final = "class:footer"
 
 _GAP: Final = "  "
 _RULE: Final = "─"
@@ -81,7 +80,7 @@ def _object(value: _Row, width: int | None, max_rows: int) -> Iterator[Fragment]
     for place, (key, item) in enumerate(tables.items()):
         yield "", "\n" if place or len(tables) < len(value) else ""
         yield KEY, _title(key, width)
-        yield _DIM, f" {count_of(len(item), 'row')}\n"
+        yield FAINT, f" {count_of(len(item), 'row')}\n"
         yield from _list(item, width, max_rows)
 
 
@@ -98,7 +97,7 @@ def _list(value: list[Any], width: int | None, max_rows: int) -> Iterator[Fragme
     keys = list(dict.fromkeys(chain.from_iterable(rows)))
     yield from _grid(keys, rows, width) if _may_fit(keys, width) else _table_for_each(rows, width)
     if len(shown) < len(value):
-        yield _DIM, f"… {len(value) - len(shown)} more; :set max_rows 0 shows all\n"
+        yield FAINT, f"… {len(value) - len(shown)} more; :set max_rows 0 shows all\n"
 
 
 def _may_fit(keys: Sequence[Any], width: int | None) -> bool:
@@ -118,7 +117,7 @@ def _grid(keys: Sequence[Any], rows: list[_Row], width: int | None) -> Iterator[
         yield from _table_for_each(rows, width)
         return
     yield from _line(titles, columns)
-    yield _DIM, _GAP.join(_RULE * column.width for column in columns) + "\n"
+    yield FAINT, _GAP.join(_RULE * column.width for column in columns) + "\n"
     for line in first:
         yield from _line(line, columns)
     for row in rows[len(sample) :]:
@@ -170,7 +169,7 @@ def _line(line: Sequence[_Cell], columns: Sequence[_Column]) -> Iterator[Fragmen
 
 def _table_for_each(rows: Iterable[_Row], width: int | None) -> Iterator[Fragment]:
     for number, row in enumerate(rows, 1):
-        yield _DIM, f"{_RULE * 2} {number} {_RULE * 2}\n"
+        yield FAINT, f"{_RULE * 2} {number} {_RULE * 2}\n"
         yield from _line_for_each_key(list(row.items()), width)
 
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import CONSTANT, KEY, NUMBER
+from rpcshell.view.styles import FAINT
 from rpcshell.view.units import count_of, in_seconds, latency, number, per_second
 from rpcshell.view.width import cut
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     Draw = Callable[[RunProgress | None], None]
 
-_FOOTER: Final = "class:footer"
 _WIDEST: Final = 60
 _ROWS: Final = 7
 
@@ -38,7 +38,7 @@ class DrawnProgress:
         """Draw how far it is; with nothing, that it has not begun."""
         rows, columns = self._place.size
         width = min(columns, _WIDEST)
-        head: list[Fragment] = [(_FOOTER, cut(f"{self._title} · Ctrl-C stops", columns)), ("", "\n\n")]
+        head: list[Fragment] = [(FAINT, cut(f"{self._title} · Ctrl-C stops", columns)), ("", "\n\n")]
         if progress is None:
             self._place.draw([*head, ("", "connecting")])
             return
@@ -46,7 +46,7 @@ class DrawnProgress:
         share = f" {progress.share:>4.0%}  {in_seconds(progress.seconds)}"
         full, rest = bar(progress.share, max(width - len(share), 1))
         text, problems = _said(progress)
-        pieces = [*head, (KEY, full), (_FOOTER, rest), ("", f"{share}\n"), (NUMBER, cut(text, columns))]
+        pieces = [*head, (KEY, full), (FAINT, rest), ("", f"{share}\n"), (NUMBER, cut(text, columns))]
         if problems and (room := columns - len(text)) > 1:
             pieces.append((CONSTANT, cut(problems, room)))
         if rows >= _ROWS:

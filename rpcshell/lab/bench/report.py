@@ -25,6 +25,7 @@ from rpcshell.lab.bench.svg_chart import even_marks, log_marks
 from rpcshell.view.bars import bar
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import NUMBER, STRING
+from rpcshell.view.styles import ERROR, FAINT, HIGH, TITLE
 from rpcshell.view.table import Figure, fitting, render_table
 from rpcshell.view.units import (
     a_call,
@@ -52,11 +53,6 @@ if TYPE_CHECKING:
 _PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 """What is told of latencies, beside the largest."""
 
-_TITLE: Final = "class:out"
-_FAINT: Final = "class:footer"
-_WRONG: Final = "class:error"
-_SERIOUS: Final = "class:top.high"
-
 _SPARE: Final = ("pss", "p99.9", "cpu a call", "p50", "errors", "p99")
 """Columns that are left out where the screen is too narrow."""
 
@@ -79,9 +75,9 @@ _FEWEST_INTERVALS: Final = 4
 def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
     """The report of a run as styled text, which ends in a newline."""
     width = max(width, _NARROWEST)
-    yield _TITLE, cut(call_text(measurement.plan), width) + "\n"
+    yield TITLE, cut(call_text(measurement.plan), width) + "\n"
     about = [load_text(measurement.plan), server_text(measurement), target_text(measurement.plan)]
-    yield from _sentence(_FAINT, " · ".join(part for part in about if part), width)
+    yield from _sentence(FAINT, " · ".join(part for part in about if part), width)
     yield "", "\n"
     yield from _figures(measurement, width)
     yield from _workers(measurement, width)
@@ -128,7 +124,7 @@ def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
         yield from _row("latency", [("", part) for part in [*percentiles, f"max {latency(histogram.largest)}"]], width)
     if problems := examples_of(measurement):
         whole = f"{number(measurement.failed)} ({share(measurement.failed / measurement.attempts)})"
-        yield from _row("errors", [(_WRONG, whole)], width)
+        yield from _row("errors", [(ERROR, whole)], width)
         for kind, count, said in problems:
             told = f"{kind} ({number(count)})" + (f": {said}" if said else "")
             yield "", " " * _LABEL + cut(told, width - _LABEL) + "\n"
@@ -149,7 +145,7 @@ def _time_of(seconds: float, measurement: Measurement) -> list[Fragment]:
 
 
 def _row(label: str, parts: Sequence[Fragment], width: int) -> Iterator[Fragment]:
-    return _flowed((_FAINT, label.ljust(_LABEL)), parts, width, " " * _BETWEEN)
+    return _flowed((FAINT, label.ljust(_LABEL)), parts, width, " " * _BETWEEN)
 
 
 def _sentence(style: str, text: str, width: int, first: str = "") -> Iterator[Fragment]:
@@ -190,8 +186,8 @@ def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
     room = min(_LONGEST_BAR, width - _LABEL - 3 - sum(widths) - 3 * 2)
     for place, (worker, (count, part)) in enumerate(figures.items()):
         if len(calls) > len(shown) and place == _MOST_WORKERS - 4:
-            yield _FAINT, " " * _LABEL + f"… {len(calls) - len(shown)} more\n"
-        yield _FAINT, "worker".ljust(_LABEL) if not place else " " * _LABEL
+            yield FAINT, " " * _LABEL + f"… {len(calls) - len(shown)} more\n"
+        yield FAINT, "worker".ljust(_LABEL) if not place else " " * _LABEL
         told = f"{worker:>3}  {count.rjust(widths[0])}  {part.rjust(widths[1])}"
         yield "", cut(told, width - _LABEL)
         if room >= _SHORTEST_BAR:
@@ -235,7 +231,7 @@ def _plots(measurement: Measurement, width: int) -> Iterator[Fragment]:
     if beside and len(plots) > 1:
         plots = [[pad(left, each + _BETWEEN) + right for left, right in zip_longest(*plots, fillvalue="")]]
     for title, *lines in plots:
-        yield _FAINT, f"\n{title.rstrip()}\n"
+        yield FAINT, f"\n{title.rstrip()}\n"
         yield "", "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -304,4 +300,4 @@ def _told(found: Sequence[BenchFinding], width: int) -> Iterator[Fragment]:
     if found:
         yield "", "\n"
     for finding in found:
-        yield from _sentence(_SERIOUS if finding.serious else "", finding.text, width, first="• ")
+        yield from _sentence(HIGH if finding.serious else "", finding.text, width, first="• ")

@@ -15,6 +15,7 @@ from rpcshell.lab.drills.timeline import ServerFollower, Timeline
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible
+from rpcshell.view.styles import BAD, GOOD
 from rpcshell.view.units import count_of, duration, number
 
 if TYPE_CHECKING:
@@ -183,13 +184,13 @@ class Drill:
             self._shell.output.value("", [*self.timeline.rows(), self._summary_row(report)])
         elif not failed:
             lost = self.lost()
-            lines = [(calls_line(report), "class:bad" if report.lost else "")]
+            lines = [(calls_line(report), BAD if report.lost else "")]
             if lost > report.lost:
                 lost_there = f"by the server's own count {count_of(lost, 'call was', 'calls were')} lost"
-                lines.append((lost_there, "class:bad"))
+                lines.append((lost_there, BAD))
             if (seconds := verdict.recovered) is not None:
                 after = "at once" if seconds < _AT_ONCE else f"after {duration(seconds)}"
-                lines.append((f"recovered {after}", "class:good"))
+                lines.append((f"recovered {after}", GOOD))
             self._shell.output.text("")
             for line, style in (*lines, (verdict.text, "")):
                 self._show(line, style, 0)

@@ -17,6 +17,7 @@ import msgspec
 
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.view.escape import visible
+from rpcshell.view.styles import BAD, GOOD
 from rpcshell.view.units import count_of
 from rpcwire import ErrorCode
 
@@ -287,4 +288,4 @@ def _details(event: ServerEvent) -> dict[str, Any]:
 
 
 def _tone(event: str) -> str:
-    return "class:bad" if event in _BAD else "class:good" if event in _GOOD else ""
+    return BAD if event in _BAD else GOOD if event in _GOOD else ""

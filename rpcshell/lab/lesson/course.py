@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import Cancelled, ShellError
 from rpcshell.lab.lesson import chinese, english, measurements, steps
 from rpcshell.lab.lesson.page import WIDEST, Page, fill, show_lines
+from rpcshell.view.styles import FAINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _UNHURRIED: Final = 2.5
 """How much longer pauses are where a person looks on."""
-
-_KEYS: Final = "class:footer"
 
 _ON: Final = {b"\n", b"\r", b" ", b"n", b"\x1b[C", b"\x1b[B", b"\x1bOC", b"\x1bOB"}
 _BACK: Final = {b"b", b"p", b"\x7f", b"\x08", b"\x1b[D", b"\x1b[A", b"\x1bOD", b"\x1bOA"}
@@ -114,7 +113,7 @@ class Course:
             following = words.following.format(step=number + 1, title=self._texts.steps[_NAMES[number]].title)
             text = words.keys.format(following=following)
         with _key_reader() as read:
-            show_lines(self._output, [[("", "")], *fill([(_KEYS, text)], self._width)])
+            show_lines(self._output, [[("", "")], *fill([(FAINT, text)], self._width)])
             while (step := next_step(read(), number, len(STEPS))) is None:
                 pass
         return step

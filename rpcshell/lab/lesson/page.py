@@ -11,6 +11,7 @@ from unicodedata import category
 
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import NUMBER
+from rpcshell.view.styles import COMMAND, FAINT, FULL, HIGH, LOW, TITLE
 from rpcshell.view.table import Figure, render_table
 from rpcshell.view.units import duration, number
 from rpcshell.view.width import cells, cut, pad
@@ -26,17 +27,10 @@ if TYPE_CHECKING:
 WIDEST: Final = 80
 """Columns of a page; longer lines are hard to read."""
 
-_TITLE: Final = "class:out"
-_FAINT: Final = "class:footer"
-_COMMAND: Final = "class:command"
 _MARGIN: Final = "    "
 _GAP: Final = "  "
 
-_IDLE: Final = "class:top.low"
-_HELD: Final = "class:top.high"
-_BUSY: Final = "class:top.full"
-
-_MARKS: Final = {"idle": (_IDLE, " "), "held": (_HELD, "▪"), "busy": (_BUSY, "▮"), "starting": (_FAINT, "·")}
+_MARKS: Final = {"idle": (LOW, " "), "held": (HIGH, "▪"), "busy": (FULL, "▮"), "starting": (FAINT, "·")}
 
 _GAUGE: Final = 8
 
@@ -68,21 +62,21 @@ class Page:
         title = cut(f"── {number}/{count} · {self._step.title} ", self._columns)
         rule = "─" * (self._columns - cells(title))
         about = fill([("", self._step.about)], self._columns)
-        show_lines(self._output, [[("", "")], [(_TITLE, title), (_FAINT, rule)], *about, [("", "")]])
+        show_lines(self._output, [[("", "")], [(TITLE, title), (FAINT, rule)], *about, [("", "")]])
 
     def close(self) -> None:
         """Show what can be tried without the lesson."""
-        lines: list[list[Fragment]] = [[(_FAINT, self._texts.words.try_it)]]
+        lines: list[list[Fragment]] = [[(FAINT, self._texts.words.try_it)]]
         column = max(cells(one.line) for one in self._step.tries)
         beside = len(_MARGIN) + column + len(_GAP) < self._columns // 2
         for one in self._step.tries:
             if one.shows and beside:
-                prefix = (_COMMAND, f"{_MARGIN}{pad(one.line, column)}{_GAP}")
-                lines += fill([(_FAINT, one.shows)], self._columns, prefix=prefix)
+                prefix = (COMMAND, f"{_MARGIN}{pad(one.line, column)}{_GAP}")
+                lines += fill([(FAINT, one.shows)], self._columns, prefix=prefix)
                 continue
-            lines.append([(_COMMAND, _MARGIN + one.line)])
+            lines.append([(COMMAND, _MARGIN + one.line)])
             if one.shows:
-                lines += fill([(_FAINT, one.shows)], self._columns, prefix=("", _MARGIN * 2))
+                lines += fill([(FAINT, one.shows)], self._columns, prefix=("", _MARGIN * 2))
         show_lines(self._output, lines)
 
     def pause(self, seconds: float) -> None:
@@ -93,7 +87,7 @@ class Page:
         """Tell what has just happened."""
         at = f"{time.monotonic() - self._began:6.2f} s  "
         pieces = typeset(self._step.moments[moment], figures)
-        show_lines(self._output, fill(pieces, self._columns, prefix=(_FAINT, at)))
+        show_lines(self._output, fill(pieces, self._columns, prefix=(FAINT, at)))
 
     def draw(self, status: ServerStatus, *, queue: bool = True) -> None:
         """Draw the workers of a server, with its listen queue where that says something here."""
@@ -110,7 +104,7 @@ class Page:
     def draw_shares(self, counts: Sequence[int]) -> None:
         """Draw how many connections each worker took."""
         width = max(len(str(count)) for count in counts)
-        boxes = [(_HELD if count else _IDLE, f"[{count:>{width}}]") for count in counts]
+        boxes = [(HIGH if count else LOW, f"[{count:>{width}}]") for count in counts]
         self._draw([(self._texts.words.took, boxes)])
 
     def show_models(self, rows: Sequence[dict[str, str]]) -> None:
@@ -125,20 +119,20 @@ class Page:
         widest = max(cells(title) for title, _ in meanings)
         lines: list[list[Fragment]] = [[("", "")]]
         for title, meaning in meanings:
-            lines += fill([(_FAINT, meaning)], self._columns, prefix=("", f"{pad(title, widest)}{_GAP}"))
+            lines += fill([(FAINT, meaning)], self._columns, prefix=("", f"{pad(title, widest)}{_GAP}"))
         show_lines(self._output, lines)
 
     def conclude(self, **figures: Any) -> None:
         """Tell what follows from it all."""
-        pieces = typeset(self._step.so, figures, _TITLE)
-        show_lines(self._output, [[("", "")], *fill(pieces, self._columns, prefix=(_TITLE, "=> "))])
+        pieces = typeset(self._step.so, figures, TITLE)
+        show_lines(self._output, [[("", "")], *fill(pieces, self._columns, prefix=(TITLE, "=> "))])
 
     def _draw(self, rows: Iterable[tuple[str, list[Fragment]]]) -> None:
         words = self._texts.words
         column = max(cells(title) for title in (words.workers, words.queue, words.took))
         lines: list[list[Fragment]] = []
         for title, pieces in rows:
-            lines += _boxed(pieces, self._columns, (_FAINT, f"{_MARGIN * 2}{pad(title, column)}{_GAP}"))
+            lines += _boxed(pieces, self._columns, (FAINT, f"{_MARGIN * 2}{pad(title, column)}{_GAP}"))
         show_lines(self._output, lines)
 
 
@@ -170,11 +164,11 @@ def _worker_boxes(workers: Sequence[WorkerStatus], words: Words, *, numbers: boo
         boxes.append((style, f"[{worker.connections if numbers and kind != 'starting' else mark}]"))
     if numbers:
         connections = sum(worker.connections for worker in workers)
-        return [*boxes, (_FAINT, _GAP + words.connections.format(count=connections))]
+        return [*boxes, (FAINT, _GAP + words.connections.format(count=connections))]
     names = {"idle": words.idle, "held": words.held, "busy": words.busy, "starting": words.starting}
     for kind, (_, mark) in _MARKS.items():
         if count := kinds.count(kind):
-            boxes.append((_FAINT, _GAP + f"{mark} {names[kind].format(count=count)}".lstrip()))
+            boxes.append((FAINT, _GAP + f"{mark} {names[kind].format(count=count)}".lstrip()))
     return boxes
 
 
@@ -183,8 +177,8 @@ def _gauge(waiting: int, limit: int) -> list[Fragment]:
     share = min(waiting / limit, 1.0)
     # One that waits among a thousand is to be seen.
     full = max(round(share * _GAUGE), 1 if waiting else 0)
-    style = _BUSY if share >= 1 else _HELD
-    return [(style, "▮" * full), (_FAINT, "▯" * (_GAUGE - full)), ("", f" {waiting}/{limit}")]
+    style = FULL if share >= 1 else HIGH
+    return [(style, "▮" * full), (FAINT, "▯" * (_GAUGE - full)), ("", f" {waiting}/{limit}")]
 
 
 def _kind(worker: WorkerStatus) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
+from rpcshell.view.styles import FAINT, FULL, HIGH, LOW
 from rpcshell.view.units import brief_count, brief_duration, brief_rate, size, size_or_dash
 from rpcshell.view.width import cells, cut, pad
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.top.feed import WorkerLine
     from rpcshell.view.pretty import Fragment
-
-FAINT: Final = "class:footer"
 
 _GAP: Final = 1
 _LONGEST_CALL: Final = 32
@@ -65,15 +64,15 @@ class RowOrder(msgspec.Struct, frozen=True):
 
 def level_style(share: float) -> str:
     """How something is coloured that is good while it is low, from 0 to 1."""
-    return "class:top.low" if share < _HALF else "class:top.high" if share < _MOST else "class:top.full"
+    return LOW if share < _HALF else HIGH if share < _MOST else FULL
 
 
 _STATES: Final = {
-    "busy": "class:top.low",
-    "starting": "class:top.high",
-    "draining": "class:top.high",
-    "aborting": "class:top.full",
-    "stalled": "class:top.full",
+    "busy": LOW,
+    "starting": HIGH,
+    "draining": HIGH,
+    "aborting": FULL,
+    "stalled": FULL,
 }
 
 
@@ -128,7 +127,7 @@ COLUMNS: Final = (
            most=lambda _lines: _LONGEST_HISTORY),
     Column(name="errors", title="ERR", rank=6, least=4, key=attrgetter("status.errors"),
            text=lambda line: brief_count(line.status.errors),
-           style=lambda line: "class:top.high" if line.status.errors else FAINT),
+           style=lambda line: HIGH if line.status.errors else FAINT),
     Column(name="busy", title="BUSY", rank=4, least=5, key=attrgetter("busy"), text=lambda line: f"{line.busy:.0%}"),
     Column(name="bar", title="", rank=11, least=6, right=False, pieces=_busy_bar_pieces),
     Column(name="pss", title="PSS", rank=10, least=7, key=lambda line: line.status.pss or 0,

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.top.board import Board
-from rpcshell.lab.top.columns import FAINT
 from rpcshell.lab.top.fleet_feed import InstanceLine
 from rpcshell.lab.top.instance_table import INSTANCE_SORTS, SPARE, instance_order, instance_row, sorted_instances
 from rpcshell.lab.top.rows import BOLD, Row, help_screen, key_row, screen, selected
 from rpcshell.view.escape import visible
+from rpcshell.view.styles import FAINT
 from rpcshell.view.table import fitting, render_table
 from rpcshell.view.units import count_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.top.columns import FAINT
+from rpcshell.view.styles import FAINT
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
+from rpcshell.lab.top.columns import choose, level_style, row, titles
 from rpcshell.lab.top.rows import BOLD, Row, help_screen, key_row, row_width, screen, selected
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
+from rpcshell.view.styles import ERROR, FAINT, HIGH
 from rpcshell.view.units import brief_duration, brief_rate, count_of, duration
 from rpcshell.view.width import cells
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from rpcwire.control import ListenerStatus, ServerStatus
 
 _BETWEEN: Final = " · "
-_ERROR: Final = "class:error"
-_HIGH: Final = "class:top.high"
 
 _LONGEST_HISTORY: Final = 60
 _GAUGE: Final = 16
@@ -95,7 +94,7 @@ def _problem(board: Dashboard) -> list[Row]:
     if news.problem is None:
         return []
     since = f" for {brief_duration(news.silent)}" if news.silent >= 1 else ""
-    waiting: Row = [(_ERROR, f"no answer{since}, waiting"), ("", f": {visible(news.problem)}")]
+    waiting: Row = [(ERROR, f"no answer{since}, waiting"), ("", f": {visible(news.problem)}")]
     return [waiting, *([[(FAINT, "below is what was known last")]] if news.picture is not None else [])]
 
 
@@ -111,17 +110,17 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[Row]:
         [("", f"up {duration(status.uptime)}")],
     ]
     if status.phase != "running":
-        about.append([(_HIGH, visible(status.phase))])
+        about.append([(HIGH, visible(status.phase))])
     if (registration := status.registration) is not None:
-        about.append([("" if registration.state == "registered" else _HIGH, visible(registration.summary))])
+        about.append([("" if registration.state == "registered" else HIGH, visible(registration.summary))])
     calls: list[Row] = [
         [(BOLD, brief_rate(picture.rate)), ("", " calls/s")],
         [("", count_of(totals.calls, "call"))],
-        [(_HIGH if totals.errors else "", count_of(totals.errors, "error"))],
+        [(HIGH if totals.errors else "", count_of(totals.errors, "error"))],
         [
-            (_HIGH if totals.died else "", f"{totals.died} died"),
+            (HIGH if totals.died else "", f"{totals.died} died"),
             ("", ", "),
-            (_HIGH if totals.lost else "", f"{totals.lost} lost"),
+            (HIGH if totals.lost else "", f"{totals.lost} lost"),
         ],
     ]
     flowed = _flow(calls, columns)
@@ -153,9 +152,9 @@ def _workers(board: Dashboard, picture: Picture) -> Row:
     stalled = sum(worker.stalled for worker in status.workers)
     pieces: Row = [("", f"{count_of(status.wanted, 'worker')}, {busy} busy")]
     if stalled:
-        pieces.append((_HIGH, f", {stalled} stalled"))
+        pieces.append((HIGH, f", {stalled} stalled"))
     if ready < status.wanted:
-        pieces.append((_HIGH, f", {status.wanted - ready} not ready"))
+        pieces.append((HIGH, f", {status.wanted - ready} not ready"))
     if len(board.lines) > board.page:
         pieces.append((FAINT, f", row {board.selected + 1} of {len(board.lines)}"))
     return pieces
@@ -163,12 +162,12 @@ def _workers(board: Dashboard, picture: Picture) -> Row:
 
 def _reload(status: ServerStatus) -> list[Row]:
     if status.loading is not None:
-        return [[(_HIGH, f"reloading: the app of generation {status.loading.generation} is loaded")]]
+        return [[(HIGH, f"reloading: the app of generation {status.loading.generation} is loaded")]]
     if status.reloading:
         new = sum(worker.generation == status.generation and worker.state == "ready" for worker in status.workers)
-        return [[(_HIGH, f"reloading to generation {status.generation}: {new} of {status.wanted}")]]
+        return [[(HIGH, f"reloading to generation {status.generation}: {new} of {status.wanted}")]]
     if status.reload_problem is not None:
-        return [[(_ERROR, f"reload given up: {visible(status.reload_problem)}")]]
+        return [[(ERROR, f"reload given up: {visible(status.reload_problem)}")]]
     return [[("", f"generation {status.generation}")]]
 
 
@@ -211,7 +210,7 @@ def _logged(record: LogRecord) -> Iterator[Row]:
     """What was logged at once, with its time as clocks here have it."""
     first, *rest = record.message.split("\n")
     grave = record.level not in {"", "debug", "info"}
-    yield [(FAINT, f"{_clock(record.time)} "), (_HIGH if grave else "", visible(first))]
+    yield [(FAINT, f"{_clock(record.time)} "), (HIGH if grave else "", visible(first))]
     for line in rest:
         yield [(FAINT, visible(line))]
 
@@ -234,10 +233,10 @@ def _bottom(board: Dashboard, columns: int) -> Row:
         ]
         if worker.call is not None:
             lost = "it may end" if board.signal == "TERM" else "it is lost"
-            choice.append((_HIGH, f"{_BETWEEN}in {visible(worker.call.method)}: {lost}"))
+            choice.append((HIGH, f"{_BETWEEN}in {visible(worker.call.method)}: {lost}"))
         return choice
     if board.message:
-        return [(_ERROR if board.news.refused else BOLD, visible(board.message))]
+        return [(ERROR if board.news.refused else BOLD, visible(board.message))]
     named = ((key, f"{name} {board.order.name}" if key == "s" else name) for key, name in _KEYS)
     return key_row(named, _SHOWN_ORDER, columns)
 

@@ -10,6 +10,7 @@ from rpcshell.client.diagnosis import seen
 from rpcshell.client.verdict import SILENCES, Unrecognised
 from rpcshell.shell.why.rules import diagnose
 from rpcshell.view.escape import visible
+from rpcshell.view.styles import ERROR, FAINT, HINT
 from rpcshell.view.units import adding_up, count_of, duration
 from rpcshell.view.width import cells, cut
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 
-_LABEL: Final = "class:footer"
-_CAUSE: Final = "class:error"
-_ADVICE: Final = "class:hint"
 
 _TOGETHER: Final = re.compile(r"(?<=\d) (?=(?:µs|ms|s|min|kB|MB|GB)\b)|(?<=\bpid) (?=\d)")
 """Between a figure and its unit no row ends."""
@@ -44,18 +42,18 @@ def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
     diagnosis = diagnose(evidence)
     came = _outcome(evidence)
     head = f"call {evidence.call.number} · "
-    yield _LABEL, head
+    yield FAINT, head
     room = max(width - cells(head) - cells(came) - 3, _NARROWEST // 2)
     yield "", cut(visible(" ".join(evidence.call.masked_line.split())), room)
-    yield _LABEL, f" · {came}\n"
+    yield FAINT, f" · {came}\n"
     # Whoever is at the end of the call's life wants this first; the rest is what it rests on.
-    yield from _row("why", diagnosis.cause, width, _CAUSE)
-    yield from _row("do", diagnosis.advice, width, _ADVICE)
+    yield from _row("why", diagnosis.cause, width, ERROR)
+    yield from _row("do", diagnosis.advice, width, HINT)
     yield from _times(evidence, width)
     for label, text in _facts(evidence):
         yield from _row(label, text, width)
     yield from _cut("events", _events(evidence), width)
-    label, style = ("log", "") if evidence.log_in_time else ("log, old", _LABEL)
+    label, style = ("log", "") if evidence.log_in_time else ("log, old", FAINT)
     yield from _cut(label, _shown(evidence.log), width, style)
 
 
@@ -64,7 +62,7 @@ def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragmen
     together = _TOGETHER.sub(_NO_BREAK, visible(text))
     lines = textwrap.wrap(together, room, break_on_hyphens=False) or [""]
     for place, part in enumerate(lines):
-        yield _LABEL, f"{'' if place else label:<{_MARGIN}}"
+        yield FAINT, f"{'' if place else label:<{_MARGIN}}"
         yield style, f"{part.replace(_NO_BREAK, ' ')}\n"
 
 
@@ -99,7 +97,7 @@ def _times(evidence: Evidence, width: int) -> Iterator[Fragment]:
     for (name, amount), text in zip(parts.items(), shown, strict=True):
         if text:
             bar = _BAR * round(room * amount / timing.total) if timing.total else ""
-            yield _LABEL, f"{label:<{_MARGIN}}"
+            yield FAINT, f"{label:<{_MARGIN}}"
             yield "", f"{name:<8} {text:>9}  {bar}".rstrip() + "\n"
             label = ""
 
@@ -215,7 +213,7 @@ def _events(evidence: Evidence) -> Iterator[str]:
 def _cut(label: str, lines: Iterable[str], width: int, style: str = "") -> Iterator[Fragment]:
     """Labelled lines, each on one row."""
     for place, line in enumerate(lines):
-        yield _LABEL, f"{'' if place else label:<{_MARGIN}}"
+        yield FAINT, f"{'' if place else label:<{_MARGIN}}"
         yield style, cut(line, max(width - _MARGIN - 1, _NARROWEST)) + "\n"
 
 

@@ -16,6 +16,7 @@ from rpcshell.shell.why.cutting import HTTP_BODIES, cut_frames
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
+from rpcshell.view.styles import ERROR, FAINT, TITLE
 from rpcshell.view.units import call_time, count_of
 from rpcwire import ParseError, decode_value
 from rpcwire.framing import PREFIX_SIZE
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-_ARROW: Final = "class:out"
-DIM: Final = "class:footer"
-ERROR: Final = "class:error"
 OUT, IN = "→", "←"
 
 _ROW: Final = 16
@@ -75,7 +73,7 @@ def render_call(
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
 
 
-def step(sign: str, seconds: float, text: str, style: str = _ARROW) -> Iterator[Fragment]:
+def step(sign: str, seconds: float, text: str, style: str = TITLE) -> Iterator[Fragment]:
     """The row of something that happened after so many seconds."""
     yield style, f"{sign} "
     yield "", f"{call_time(seconds):>8}  {text}\n"
@@ -89,17 +87,17 @@ def _marks(data: bytes, framing: str) -> int:
 def render_finding(finding: Finding, width: int, *, full: bool = False) -> Iterator[Fragment]:
     """The guesses that a target was told by, each with its time since the first, and the first bytes that it said."""
     found = "nothing that is known" if finding.target is None else finding.target.dialect or "rpcshell's own protocol"
-    yield DIM, f"{finding.asked} speaks {found}: {count_of(len(finding.attempts), 'guess', 'guesses')}, "
-    yield DIM, "each on a connection of its own\n"
+    yield FAINT, f"{finding.asked} speaks {found}: {count_of(len(finding.attempts), 'guess', 'guesses')}, "
+    yield FAINT, "each on a connection of its own\n"
     for attempt in finding.attempts:
         yield from step(OUT, attempt.at, attempt.guess.name)
         yield from hex_rows(blot_bytes(attempt.guess.said, None), width, full=full)
         if attempt.first:
-            yield _ARROW, f"{IN} "
+            yield TITLE, f"{IN} "
             yield "", f"{count_of(len(attempt.first), 'byte')}\n"
             yield from hex_rows(blot_bytes(attempt.first, None), width, full=full)
         else:
-            yield DIM, f"✗ {SILENCES[attempt.end]}\n"
+            yield FAINT, f"✗ {SILENCES[attempt.end]}\n"
 
 
 def render_frames(
@@ -121,11 +119,11 @@ def render_frames(
         if frame.whole:
             yield from _meaning(frame.body, params, width, full=full) if frame.body else ()
         elif missing:
-            yield DIM, f"{_MARGIN}… {missing} more bytes were not kept\n"
+            yield FAINT, f"{_MARGIN}… {missing} more bytes were not kept\n"
         elif frame.missing:
-            yield DIM, f"{_MARGIN}… and nothing more: {frame.missing} bytes of the frame are missing\n"
+            yield FAINT, f"{_MARGIN}… and nothing more: {frame.missing} bytes of the frame are missing\n"
         elif frame.body:
-            yield DIM, f"{_MARGIN}… and nothing more: this is no whole frame\n"
+            yield FAINT, f"{_MARGIN}… and nothing more: this is no whole frame\n"
 
 
 def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragment]:
@@ -135,14 +133,14 @@ def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragmen
     cut = not full and len(rows) > _MOST_ROWS + 2
     for at, row in enumerate(rows):
         if cut and at == _MOST_ROWS:
-            yield DIM, f"{_MARGIN}… {len(data) - _MOST_ROWS * size - len(rows[-1])} bytes\n"
+            yield FAINT, f"{_MARGIN}… {len(data) - _MOST_ROWS * size - len(rows[-1])} bytes\n"
         if not cut or at < _MOST_ROWS or at == len(rows) - 1:
             text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
             yield from _row(row, size, text)
 
 
 def _row(data: bytes, size: int, text: str) -> Iterator[Fragment]:
-    yield DIM, f"{_MARGIN}{data.hex(' '):<{3 * size}}  "
+    yield FAINT, f"{_MARGIN}{data.hex(' '):<{3 * size}}  "
     yield "", f"{text}\n"
 
 
