@@ -28,6 +28,17 @@ def origin() -> list:
     return [os.getpid(), LOADED_BY, sys.modules["preloaded_by"], os.getppid(), random.random()]
 """
 
+READING_APP = f"""{PROBE_APP}
+READ_BY = []
+
+def kind() -> type:
+    READ_BY.append(os.getpid())
+    return int
+
+@service.method
+def reads(_: "kind()" = 0) -> list:
+    return READ_BY
+"""
 
 FAILING_HOOK = """
 from rpcserver import Service
@@ -91,6 +102,17 @@ def test_the_app_is_imported_once_and_every_worker_is_the_arbiters_own_child(tmp
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert "WARNING" not in server.log()
+
+
+@of_each_kind
+def test_what_methods_take_is_read_once_by_the_stem(tmp_path: Path, model: str) -> None:
+    with (
+        running("-w", "2", "-m", model, "--preload", folder=tmp_path, app=READING_APP) as server,
+        server.connect() as first,
+        server.connect() as second,
+    ):
+        [stem] = stems_of(server)
+        assert [client.call("reads").result for client in (first, second)] == [[stem], [stem]]
 
 
 @of_each_kind
