@@ -16,12 +16,12 @@ import msgspec
 from rpcshell.client.errors import UsageError
 from rpcshell.line.language import CommandLine, parse
 from rpcshell.line.near_names import near_names
-from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
+from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, inner_call, options_behind
 from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.help_page import HelpPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from rpcshell.line.suggest import ValueKind
     from rpcshell.shell.output import Output
@@ -122,19 +122,20 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
         self.definition.format_help(context, formatter)
         return formatter.getvalue().rstrip("\n")
 
-    def run(self, shell: CommandHost, words: Sequence[str]) -> None:
-        """Run it with the words that follow its name.
+    def run(self, shell: CommandHost, line: CommandLine) -> None:
+        """Run it with the words of a line that follow its name.
 
         Raises:
             UsageError: The words are not what it takes.
             ShellError, Leave: What the command raised.
         """
-        call = self._start_of_call(words)
-        own, inner = list(words[:call]), list(words[call:])
+        start = inner_call(line, self.spec)
+        own = [word.text for word in line.words if start is None or word.start < start]
+        inner = [word.text for word in line.words[len(own) :]]
         if any(word in {"-h", "--help"} for word in own):
             shell.output.text(self.help())
             return
-        text = shell.rest(call) if inner else ""
+        text = shell.rest(len(own)) if inner else ""
         behind = options_behind(text, self.spec)
         own = _options_over(own + _words(text[behind:]))
         try:
@@ -150,26 +151,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     def _live(self, error: click.ClickException) -> str | None:
         follows = isinstance(error, click.NoSuchOption) and error.option_name in _FOLLOW
         return _LIVE.get(self.name) if follows else None
-
-    def _start_of_call(self, words: Sequence[str]) -> int:
-        """The index of the word with which an inner call begins; their number where there is none."""
-        spec = self.spec
-        if not any(argument.kind == "call" for argument in spec.arguments):
-            return len(words)
-        wanted = len(spec.arguments)
-        takes_value = False
-        for at, word in enumerate(words):
-            if takes_value:
-                takes_value = False
-            elif word.startswith("-") and len(word) > 1 and not _is_number(word):
-                name, equals, _ = word.partition("=")
-                option = spec.option(name)
-                takes_value = option is not None and option.takes_value and not equals
-            else:
-                wanted -= 1
-                if wanted == 0:
-                    return at
-        return len(words)
 
 
 class _About(TypedDict, total=False):
@@ -314,10 +295,6 @@ def _options_over(words: list[str]) -> list[str]:
 def _words(text: str) -> list[str]:
     body = parse(f":_ {text}").body
     return [word.text for word in body.words] if isinstance(body, CommandLine) else []
-
-
-def _is_number(word: str) -> bool:
-    return word[1:].replace(".", "", 1).isdecimal()
 
 
 def _sentence(message: str) -> str:

@@ -269,14 +269,13 @@ class Shell:
         found, command = command.meant(self.commands.find)
         if found is None:
             found = self.commands.resolve(command.name)
-        words = [word.text for word in command.words]
         own = self.derived(_command=(line.text, command))
         if command.sink is None or found.verbatim:
-            found.run(own, words)
+            found.run(own, command)
             return
         _check_sink(command.sink)
         diverted = Diverted(self.output, self.settings, indented=self.interactive)
-        found.run(own.derived(output=diverted), words)
+        found.run(own.derived(output=diverted), command)
         self._send(command.sink, diverted.collected)
 
     def derived(self, **differences: Any) -> Self:

@@ -1,5 +1,6 @@
 """Completion of `:commands`, their options and their arguments."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from rpcshell.guides import GUIDES
@@ -21,6 +22,9 @@ _LEAD = ":_ "
 
 _KINDS = (("unix:", "a Unix socket"), ("tls://", "TLS over TCP"), ("exec:", "a child"), ("https://", "HTTP"))
 """What an address may begin with, and what that is."""
+
+_NEGATIVE = re.compile(r"-\d+(?:\.\d*)?|-\.\d+")
+"""A number below zero, which is no option."""
 
 CallsInside = Callable[[Line, int, int], Iterator[Suggestion]]
 """Suggests for the call that begins at a place in a line, at a cursor."""
@@ -114,7 +118,7 @@ def _read_words(words: Sequence[Word], spec: CommandSpec) -> tuple[list[Word], O
     for word in words:
         if pending is not None:
             pending = None
-        elif options_over or not word.text.startswith("-") or word.text == "-":
+        elif options_over or not word.text.startswith("-") or word.text == "-" or _NEGATIVE.fullmatch(word.text):
             positionals.append(word)
         elif word.text == "--":
             options_over = True

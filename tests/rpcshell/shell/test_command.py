@@ -3,6 +3,7 @@ import pytest
 
 from rpcshell.client.errors import UsageError
 from rpcshell.commands import CommandRegistry, load_commands
+from rpcshell.line.language import CommandLine, parse
 from rpcshell.line.suggest import ArgumentSpec, OptionSpec
 from rpcshell.shell.command import METHOD, TARGET, Command, command
 from rpcshell.shell.session import Session
@@ -89,9 +90,11 @@ def test_a_choice_that_is_none_leads_to_the_near_one(shell: Shell) -> None:
     assert raised.value.hint == "did you mean blue?"
 
 
-def test_to_follow_what_is_shown_once_leads_to_what_does() -> None:
+def test_to_follow_what_is_shown_once_leads_to_what_does(shell: Shell) -> None:
+    line = parse(":workers -f").body
+    assert isinstance(line, CommandLine)
     with pytest.raises(UsageError, match=":top shows them"):
-        load_commands().resolve("workers").run(None, ["-f"])  # type: ignore[arg-type]
+        load_commands().resolve("workers").run(shell, line)
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
