@@ -103,9 +103,9 @@ def _session(options: Options, settings: Settings) -> Session:
 
 
 def _output(settings: Settings | None = None) -> ScriptOutput:
-    from rpcshell.app.script_output import process_output
+    from rpcshell.app.script_output import ScriptOutput
 
-    return process_output(settings)
+    return ScriptOutput(sys.stdout.buffer, sys.stderr, settings)
 
 
 def _fail(error: ShellError) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from typing import IO, TYPE_CHECKING, Final
 
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 _LINE_AGAIN: Final = "\r\x1b[K"
 """Has a terminal write over its line (ECMA-48, EL)."""
-
-
-def process_output(settings: Settings | None = None) -> ScriptOutput:
-    """The output of this process's own streams."""
-    return ScriptOutput(sys.stdout.buffer, sys.stderr, settings)
 
 
 class OutputClosed(Exception):
