@@ -73,12 +73,12 @@ class Drill:
         self._programs = shell.for_programs
         self.called = called = _probed_call(shell, call)
         self.control: Control = shell.supervisor.control()
-        self._watch = LocalServerWatch(lambda: self.control)
+        watch = LocalServerWatch(lambda: self.control)
         try:
             # An idle connection of the shell's own would take a worker of the sync model away.
             shell.session.hang_up()
             self.timeline = Timeline(None if self._programs else self._show)
-            status = self._watch.status()
+            status = watch.status()
             if worker is not None:
                 _require_worker(status, worker)
             if harm is not None:
@@ -89,7 +89,7 @@ class Drill:
             # Those that keep their connection for a while may keep others from its worker.
             keep = status.concurrent or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
-            self.follower = ServerFollower(self._watch, self.timeline, self.probe.look, callers=callers)
+            self.follower = ServerFollower(watch, self.timeline, self.probe.look, callers=callers)
         except BaseException:
             self.control.close()
             raise

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _SHOWN: Final = 12
 """Moments of a kind that are shown; the others are counted, and told to programs."""
 
-_BAD: Final = frozenset(
-    {"aborting", "call_busy", "call_failed", "call_lost", "calls_wait", "delayed", "died", "dropped", "gone", "missed"}
-    | {"refused", "reload_failed", "stalled", "turned_away"}
-)
-_GOOD: Final = frozenset({"calls_go_on", "queue_drained", "ready", "recovered", "reloaded", "thawed"})
+_STYLES: Final = {
+    **dict.fromkeys(("aborting", "call_busy", "call_failed", "call_lost", "calls_wait", "delayed", "died"), BAD),
+    **dict.fromkeys(("dropped", "gone", "missed", "refused", "reload_failed", "stalled", "turned_away"), BAD),
+    **dict.fromkeys(("calls_go_on", "queue_drained", "ready", "recovered", "reloaded", "thawed"), GOOD),
+}
 
 _SENTENCES: Final = {
     "signalled": "SIG{event.signal} sent to {who}",
@@ -131,7 +131,7 @@ class Timeline:
             self._seen[moment.event] += 1
             most = 1 if moment.event in _SHOWN_ONCE else _SHOWN
             if self._seen[moment.event] <= most:
-                self._show(f"{self.milliseconds(moment.at):>9.1f} ms  {moment.text}", _tone(moment.event))
+                self._show(f"{self.milliseconds(moment.at):>9.1f} ms  {moment.text}", _STYLES.get(moment.event, ""))
             elif self._seen[moment.event] == most + 1:
                 self._show(f"{'…':>12}  what comes more of this is counted, but not shown", "")
 
@@ -285,7 +285,3 @@ def _details(event: ServerEvent) -> dict[str, Any]:
         "signal": event.signal,
         "lost": event.lost if event.kind == "died" else None,
     }
-
-
-def _tone(event: str) -> str:
-    return BAD if event in _BAD else GOOD if event in _GOOD else ""

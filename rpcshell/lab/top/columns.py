@@ -76,10 +76,6 @@ _STATES: Final = {
 }
 
 
-def _call_seconds(line: WorkerLine) -> float:
-    return -1.0 if line.status.call is None else line.status.call.seconds
-
-
 def _call(line: WorkerLine, width: int | None = None) -> str:
     """The call that a worker is in, since when, and how many more; its name is cut before these."""
     call = line.status.call
@@ -95,14 +91,6 @@ def _call_pieces(line: WorkerLine, width: int, _highest: float) -> list[Fragment
     return [("" if line.status.call else FAINT, pad(cut(_call(line, width), width), width))]
 
 
-def _longest_call(lines: Sequence[WorkerLine]) -> int:
-    return min(max((cells(_call(line)) for line in lines), default=0), _LONGEST_CALL)
-
-
-def _history_pieces(line: WorkerLine, width: int, highest: float) -> list[Fragment]:
-    return [(STRING, sparkline(line.history, width, highest))]
-
-
 def _busy_bar_pieces(line: WorkerLine, width: int, _highest: float) -> list[Fragment]:
     full, rest = bar(line.busy, width)
     return [(level_style(line.busy), full), (FAINT, rest)]
@@ -115,15 +103,17 @@ COLUMNS: Final = (
            text=lambda line: str(line.status.pid)),
     Column(name="state", title="STATE", rank=1, least=8, right=False,
            text=attrgetter("status.activity"), style=lambda line: _STATES.get(line.status.activity, "")),
-    Column(name="call", title="CALL", rank=2, least=12, right=False, key=_call_seconds,
-           pieces=_call_pieces, most=_longest_call),
+    Column(name="call", title="CALL", rank=2, least=12, right=False, pieces=_call_pieces,
+           key=lambda line: -1.0 if line.status.call is None else line.status.call.seconds,
+           most=lambda lines: min(max((cells(_call(line)) for line in lines), default=0), _LONGEST_CALL)),
     Column(name="connections", title="CONN", rank=5, least=4, key=attrgetter("status.connections"),
            text=lambda line: brief_count(line.status.connections)),
     Column(name="calls", title="CALLS", rank=8, least=6, key=attrgetter("status.calls"),
            text=lambda line: brief_count(line.status.calls)),
     Column(name="rate", title="CALLS/s", rank=3, least=7, key=lambda line: line.rate or 0.0,
            text=lambda line: brief_rate(line.rate)),
-    Column(name="history", title="LATELY", rank=9, least=8, right=False, pieces=_history_pieces,
+    Column(name="history", title="LATELY", rank=9, least=8, right=False,
+           pieces=lambda line, width, highest: [(STRING, sparkline(line.history, width, highest))],
            most=lambda _lines: _LONGEST_HISTORY),
     Column(name="errors", title="ERR", rank=6, least=4, key=attrgetter("status.errors"),
            text=lambda line: brief_count(line.status.errors),

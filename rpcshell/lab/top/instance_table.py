@@ -54,12 +54,8 @@ def _rate(name: str) -> Callable[[InstanceLine], float]:
     return lambda line: _LEAST if line.rates is None else getattr(line.rates, name)
 
 
-def _trouble(line: InstanceLine) -> tuple[bool, float, bool]:
-    return line.state.ejected, _read("stalled")(line), bool(line.problem)
-
-
 _KEYS: Final[dict[str, Callable[[InstanceLine], Any]]] = {
-    "state": _trouble,
+    "state": lambda line: (line.state.ejected, _read("stalled")(line), bool(line.problem)),
     "workers": _read("workers"),
     "busy": _rate("busy"),
     "calls/s": _rate("calls"),
