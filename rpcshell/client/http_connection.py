@@ -6,44 +6,31 @@ import contextlib
 import http.client
 import socket
 import ssl
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rpcshell.client.dialling import dial_tcp
-from rpcshell.client.target import HttpTarget, TlsFiles, TlsTarget
-from rpcshell.client.tls import client_context, handshake_failed, server_name
+from rpcshell.client.dialling import dial
+
+if TYPE_CHECKING:
+    from rpcshell.client.target import HttpTarget, TlsFiles
 
 
 def open_connection(target: HttpTarget, timeout: float, tls: TlsFiles | None) -> http.client.HTTPConnection:
-    """Connect within `timeout` seconds, and as many again for the handshake of TLS.
+    """Connect within `timeout` seconds, the handshake of TLS among them.
 
     Raises:
         ConnectionFailed: No connection could be made.
     """
     parts = urlsplit(target.url)
     where = target.address
-    sock = dial_tcp(where, timeout)
-    if isinstance(where, TlsTarget):
-        sock = _secure(sock, where, timeout, tls)
+    stream = dial(where, timeout, tls)
+    sock = stream if isinstance(stream, socket.socket) else stream.socket
     sock.settimeout(None)
     # Said without a port where that is the usual one, as a browser does.
     connection = http.client.HTTPConnection(parts.netloc.rpartition("@")[2] if parts.port else where.host)
     connection.sock = sock
     connection.auto_open = 0
     return connection
-
-
-def _secure(sock: socket.socket, where: TlsTarget, timeout: float, tls: TlsFiles | None) -> socket.socket:
-    try:
-        context = client_context(tls or TlsFiles(), where)
-        sock.settimeout(timeout)
-        return context.wrap_socket(sock, server_hostname=server_name(where))
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, OSError | ValueError):
-            raise handshake_failed(where, error, timeout, partial(dial_tcp, where)) from error
-        raise
 
 
 def is_readable(sock: Any) -> bool:

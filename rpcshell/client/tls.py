@@ -61,32 +61,32 @@ _MOST_NAMES: Final = 4
 class TlsStream:
     """An encrypted socket that behaves like one without encryption: what would block raises BlockingIOError."""
 
-    __slots__ = ("_socket", "_target")
+    __slots__ = ("_target", "socket")
 
     def __init__(self, sock: ssl.SSLSocket, target: TlsTarget) -> None:
-        self._socket = sock
+        self.socket = sock
         self._target = target
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
-        return self._socket.fileno()
+        return self.socket.fileno()
 
     def close(self) -> None:
         """Close it."""
-        self._socket.close()
+        self.socket.close()
 
     def shutdown(self, how: int) -> None:
         """Shut down the socket below, and leave the encryption to whoever uses it."""
-        socket.socket.shutdown(self._socket, how)
+        socket.socket.shutdown(self.socket, how)
 
     def pending(self) -> int:
         """Bytes that were decrypted already, for which nobody should wait."""
-        return self._socket.pending()
+        return self.socket.pending()
 
     def send(self, data: memoryview) -> int:
         """Encrypt and send; what was refused for now has to be given again as it was."""
         try:
-            return self._socket.send(data)
+            return self.socket.send(data)
         except (SSLWantReadError, SSLWantWriteError):
             raise BlockingIOError from None
 
@@ -99,7 +99,7 @@ class TlsStream:
             OSError: The connection is broken.
         """
         try:
-            return self._socket.recv(size)
+            return self.socket.recv(size)
         except (SSLWantReadError, SSLWantWriteError):
             raise BlockingIOError from None
         except SSLError as error:

@@ -58,7 +58,7 @@ def open_transport(
     timeout: float,
     tls: TlsFiles | None = None,
 ) -> Transport:
-    """Connect within `timeout` seconds, and as many for TLS, or start the child.
+    """Connect within `timeout` seconds, or start the child.
 
     HTTP carries headers for the `dialect`. `on_log` is told, in a thread of its own, each line that a child prints to
     standard error.

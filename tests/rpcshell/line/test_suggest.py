@@ -230,6 +230,7 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
         (":set nope |", []),
         (":watch |", ["--count"]),
         (":watch 2 user|", ["user.orders"]),
+        (":watch -2 user|", ["user.orders"]),
         (":watch -n 3 2 add |", ["a=", "b=", "{"]),
         (":w 2 add {|", ['"a": ', '"b": ']),
         (":again add a=1 |", ["b="]),
