@@ -66,7 +66,7 @@ class Answer(msgspec.Struct, frozen=True):
     error: ShellError | None = None
 
 
-class Missed(msgspec.Struct, frozen=True):
+class _Missed(msgspec.Struct, frozen=True):
     """A worker that the call was not sent to, and why not."""
 
     worker: int
@@ -82,7 +82,7 @@ class FanOut:
 
     def __init__(self, target: Target, control: Control, tls: TlsFiles | None, limit: float | None) -> None:
         self.answers: dict[int, Answer] = {}
-        self.missed: dict[int, Missed] = {}
+        self.missed: dict[int, _Missed] = {}
         self._target = target
         self._control = control
         self._tls = tls
@@ -99,13 +99,13 @@ class FanOut:
         asyncio.run(self._run(method, params))
 
     async def _run(self, method: str, params: object) -> None:
-        given_up: dict[int, Missed] = {}
+        given_up: dict[int, _Missed] = {}
         for _ in range(_ROUNDS):
             status = self._control.status()
             serving = {worker.worker: worker for worker in status.workers if worker.state == "ready"}
             wanted = {number: serving[number] for number in serving if number not in {*self.answers, *given_up}}
             others = [worker for worker in status.workers if worker.worker not in serving]
-            self.missed = {one.worker: Missed(one.worker, one.pid, f"it is {one.state}") for one in others} | given_up
+            self.missed = {one.worker: _Missed(one.worker, one.pid, f"it is {one.state}") for one in others} | given_up
             if not wanted:
                 return
             search = _Search(self._target, self._control, self._tls, status, wanted)
@@ -133,7 +133,7 @@ class FanOut:
             raise
         except Dropped as dropped:
             if dropped.not_run:
-                self.missed[number] = Missed(number, pid, "it left before it had read the call")
+                self.missed[number] = _Missed(number, pid, "it left before it had read the call")
                 return False
             failure: ShellError = ConnectionLost(self._target, dropped.reason, may_have_run=True)
         except TimeoutError:
@@ -205,9 +205,9 @@ class _Search:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-    def missed(self) -> dict[int, Missed]:
+    def missed(self) -> dict[int, _Missed]:
         """The workers that no connection came to, and why."""
-        return {number: Missed(number, worker.pid, self._reason(number)) for number, worker in self._missing.items()}
+        return {number: _Missed(number, worker.pid, self._reason(number)) for number, worker in self._missing.items()}
 
     async def close(self) -> None:
         """Close all connections."""

@@ -18,7 +18,7 @@ from rpcshell.servers.processes import children_of, listener_at
 if TYPE_CHECKING:
     from collections.abc import Set
 
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def listens_at(address: str, target: Target) -> bool:
@@ -69,14 +69,9 @@ def is_on_this_machine(target: Target) -> bool:
     """Whether a target can only be here: a child, a Unix socket, or a host all of whose addresses are local."""
     if isinstance(target, ChildTarget | UnixTarget):
         return True
-    found = ips_of(target)
-    return bool(found) and all(_is_local(ip) for ip in found)
-
-
-def ips_of(target: Target) -> set[Ip]:
-    """The addresses that a target has in the network; none where it is a path, or its name cannot be found."""
     where = _tcp(target.address if isinstance(target, HttpTarget) else target)
-    return set() if where is None else _addresses(where)
+    found = set() if where is None else _addresses(where)
+    return bool(found) and all(_is_local(ip) for ip in found)
 
 
 def _tcp(target: Target) -> TcpTarget | None:
@@ -84,7 +79,8 @@ def _tcp(target: Target) -> TcpTarget | None:
     return address if isinstance(address, TcpTarget) else None
 
 
-def _addresses(target: TcpTarget) -> set[Ip]:
+def _addresses(target: TcpTarget) -> set[_Ip]:
+    """The addresses that a target has in the network; none where its name cannot be found."""
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -92,7 +88,7 @@ def _addresses(target: TcpTarget) -> set[Ip]:
     return {ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found}
 
 
-def _is_local(ip: Ip) -> bool:
+def _is_local(ip: _Ip) -> bool:
     """Whether an address is one of this machine's: only those can be bound (bind(2), EADDRNOTAVAIL)."""
     if ip.is_loopback:
         return True

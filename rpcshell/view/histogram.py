@@ -16,7 +16,7 @@ _NARROWEST: Final = math.log(4)
 """What steps of the same factor span, at least."""
 
 
-class LatencyRange(NamedTuple):
+class _LatencyRange(NamedTuple):
     """Calls that took a time in a range, in seconds: parts of a call where a bucket lies in several ranges."""
 
     lower: float
@@ -85,7 +85,7 @@ class Histogram:
         """The largest value in seconds."""
         return upper_edge(max(self._counts, default=0)) / 1e9
 
-    def steps(self, count: int, span: tuple[float, float] | None = None) -> list[LatencyRange]:
+    def steps(self, count: int, span: tuple[float, float] | None = None) -> list[_LatencyRange]:
         """Ranges of the same factor that look even on a logarithmic axis; none where there are no values.
 
         What a bucket holds is spread evenly over it, since ranges may be narrower than buckets. They go from the
@@ -110,7 +110,7 @@ class Histogram:
             for place in range(int(first), min(count, math.ceil(last))):
                 counts[place] += calls * (min(last, place + 1) - max(first, place)) / (last - first)
         return [
-            LatencyRange(math.exp(low + place * width) / 1e9, math.exp(low + (place + 1) * width) / 1e9, calls)
+            _LatencyRange(math.exp(low + place * width) / 1e9, math.exp(low + (place + 1) * width) / 1e9, calls)
             for place, calls in enumerate(counts)
         ]
 

@@ -51,7 +51,7 @@ _DECIMAL_NAMES: Final = _NAMES | dict.fromkeys((int, float, TextFloat), "int, De
 """Types by what was seen of them. JSON has one kind of number: a whole one may come with a fraction another time."""
 
 
-class Expectation(NamedTuple):
+class _Expectation(NamedTuple):
     """What a call is expected to bring: JSON with `Expression` and `Wrapped` in the place of what is not known.
 
     It is exact where it is expected as it was, apart from what is plainly of one run.
@@ -77,7 +77,7 @@ class Expectations:
             if record.outcome == "ok" and not self._idempotent(record) and len(self._seen.get(call_key(record), ())) < 2
         }
 
-    def of(self, record: Call) -> Expectation | None:
+    def of(self, record: Call) -> _Expectation | None:
         """What a call that brought a result is expected to bring; None where the result was not kept."""
         if record.reply is None or not record.has_result:
             return None
@@ -95,7 +95,7 @@ class Expectations:
             value = reader.shape(results, "", schema)
             if len(literal(value)) > _LONGEST:
                 value = reader.some(results, schema)
-        return Expectation(value, exact)
+        return _Expectation(value, exact)
 
     def _idempotent(self, record: Call) -> bool:
         method = self._export.methods.get(record.method)

@@ -74,7 +74,7 @@ _LAG: Final = 0.02
 """Seconds that a thread may need to tell the timeline what it has just seen."""
 
 
-class Moment(msgspec.Struct, frozen=True):
+class _Moment(msgspec.Struct, frozen=True):
     """One thing that happened at a time on `time.monotonic`'s clock."""
 
     at: float
@@ -96,7 +96,7 @@ class Timeline:
         self.began = time.monotonic()
         self._show = show
         self._lock = threading.Lock()
-        self._moments: list[Moment] = []
+        self._moments: list[_Moment] = []
         self._unshown = 0
         self._counts: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
@@ -112,7 +112,7 @@ class Timeline:
     def add(self, event: str, text: str, *, at: float | None = None, **details: Any) -> None:
         """Add a moment, now if no time is given; the text may hold what came from a server, details of None go."""
         known = {name: value for name, value in details.items() if value is not None}
-        moment = Moment(time.monotonic() if at is None else at, event, visible(text), known)
+        moment = _Moment(time.monotonic() if at is None else at, event, visible(text), known)
         with self._lock:
             self._counts[event] += 1
             if len(self._moments) < _KEPT:
@@ -144,7 +144,7 @@ class Timeline:
         with self._lock:
             return self._counts[event]
 
-    def find(self, event: str) -> list[Moment]:
+    def find(self, event: str) -> list[_Moment]:
         """The moments of a kind, in order."""
         with self._lock:
             return [moment for moment in self._moments if moment.event == event]

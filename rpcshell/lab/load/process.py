@@ -39,7 +39,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class LoadProcess:
+class _LoadProcess:
     """A load process, and what it says."""
 
     def __init__(self, task: Task) -> None:
@@ -119,14 +119,14 @@ class LoadProcesses:
     """All load processes of a run, one for each task; a context manager that ends them."""
 
     def __init__(self, tasks: list[Task]) -> None:
-        self.all: list[LoadProcess] = []
+        self.all: list[_LoadProcess] = []
         self._tasks = tasks
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
         try:
             for task in self._tasks:
-                process = LoadProcess(task)
+                process = _LoadProcess(task)
                 self.all.append(process)
                 self._selector.register(process, selectors.EVENT_READ)
         except BaseException:
@@ -161,16 +161,16 @@ class LoadProcesses:
         for process in self.all:
             process.tell(order)
 
-    def wait(self, seconds: float) -> list[tuple[LoadProcess, Report]]:
+    def wait(self, seconds: float) -> list[tuple[_LoadProcess, Report]]:
         """Wait for reports, so long at most, and return those there are.
 
         Raises:
             ShellError: A process has ended before its last report.
         """
-        found: list[tuple[LoadProcess, Report]] = []
+        found: list[tuple[_LoadProcess, Report]] = []
         for key, _ in self._selector.select(max(0.0, seconds)):
             process = key.fileobj
-            if isinstance(process, LoadProcess):
+            if isinstance(process, _LoadProcess):
                 reports = process.reports()
                 found += [(process, report) for report in reports]
                 if any(isinstance(report, Tick) and report.last for report in reports):

@@ -41,7 +41,7 @@ _ESCAPE_SECONDS: Final = 0.05
 _NAMES: Final = {Keys.ControlM: "enter", Keys.ControlJ: "enter", Keys.ControlI: "tab"}
 
 
-class Surface(TypedDict, total=False):
+class _Surface(TypedDict, total=False):
     """Where it is drawn; on the process's own terminal, unless told otherwise."""
 
     theme: str
@@ -50,7 +50,7 @@ class Surface(TypedDict, total=False):
     output: Output
 
 
-def run_top(connect: Callable[[], Control], name: str, **surface: Unpack[Surface]) -> None:
+def run_top(connect: Callable[[], Control], name: str, **surface: Unpack[_Surface]) -> None:
     """Show a server until it is left."""
     feed = Feed(connect)
     board = Dashboard(feed, name)
@@ -65,7 +65,7 @@ def run_top(connect: Callable[[], Control], name: str, **surface: Unpack[Surface
 def run_fleet_top(
     instances: Callable[[], Sequence[InstanceState]],
     title: Callable[[Sequence[InstanceLine]], str],
-    **surface: Unpack[Surface],
+    **surface: Unpack[_Surface],
 ) -> None:
     """Show the instances of a fleet until it is left.
 
@@ -83,7 +83,7 @@ def run_fleet_top(
 
 
 def _show(
-    board: Board[Any], feed: Feed | FleetWatch, drawn: Callable[[int, int], Iterable[Fragment]], surface: Surface
+    board: Board[Any], feed: Feed | FleetWatch, drawn: Callable[[int, int], Iterable[Fragment]], surface: _Surface
 ) -> None:
     def pieces() -> StyleAndTextTuples:
         size = application.output.get_size()
