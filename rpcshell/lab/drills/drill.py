@@ -33,6 +33,9 @@ _FEW: Final = 2
 _INDENT: Final = 14
 _MANY: Final = 8
 
+_PATIENCE: Final = 30.0
+"""Seconds that calls have to be answered as before, once the harm is over."""
+
 CALM: Final = 0.15
 """Seconds for which calls are watched once everything seems well again."""
 
@@ -140,7 +143,7 @@ class Drill:
         ready = [event.at for event in self.follower.events if event.kind in {"ready", "thawed"} and event.at >= since]
         return max([*ready, since]) - since
 
-    def healthy_after(self, since: float, seconds: float) -> float | None:
+    def healthy_after(self, since: float, seconds: float = _PATIENCE) -> float | None:
         """Look for so many seconds until the server is healthy; how long after a time that was, or None.
 
         All workers serve then, nobody waits, and a call that began since was answered as quickly as before.

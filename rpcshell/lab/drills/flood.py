@@ -33,7 +33,6 @@ _CALL_SECONDS: Final = 60.0
 _TICK: Final = 0.05
 _SAMPLE: Final = 0.5
 _START: Final = 10.0
-_PATIENCE: Final = 30.0
 
 _ERROR: Final = "error "
 _BUSY: Final = f"{_ERROR}{int(ErrorCode.BUSY)}"
@@ -53,7 +52,7 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
         follower.until(lambda _: clients.over, seconds, clients.tell)
     since = time.monotonic()
     timeline.add("flood_over", "the flood is over")
-    recovered = drill.healthy_after(since, _PATIENCE)
+    recovered = drill.healthy_after(since)
     if recovered is not None:
         timeline.add("recovered", "calls are answered as before")
         follower.seconds(CALM)

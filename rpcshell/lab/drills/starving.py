@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
 
 _SAMPLE: Final = 1.0
-_PATIENCE: Final = 15.0
 _AGAINST_IDLE: Final = "more workers (:scale), --model thread or a shorter --reclaim-idle would help"
 _AGAINST_SLOW: Final = "more workers (:scale), --model thread or a shorter --read-timeout would help"
 
@@ -130,7 +129,7 @@ def _effect(drill: Drill, cure: str) -> str:
 
 def _recovery(drill: Drill) -> float | None:
     """Look until calls are answered as before; seconds it took, or None where it was never otherwise, or still is."""
-    took = drill.healthy_after(time.monotonic(), _PATIENCE)
+    took = drill.healthy_after(time.monotonic())
     if took is None:
         return None
     drill.follower.seconds(CALM)

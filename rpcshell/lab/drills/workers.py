@@ -18,7 +18,7 @@ _UNMOVED: Final = 1.0
 """Seconds to see that a signal does nothing."""
 
 _PATIENCE: Final = 75.0
-"""Longer than a worker may take to finish what it does (30 s) and its successor to start, by default."""
+"""Seconds: longer than a worker may take to finish what it does (30 s) and its successor to start, by default."""
 
 _DEADLY: Final = frozenset({"ABRT", "KILL", "QUIT", "SEGV", "TERM"})
 _ENDS: Final = frozenset({"died", "left"})
