@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcwire.errors import EncodeError
+from rpcwire.json_errors import NOT_FINITE, READ_ERRORS, WRITE_ERRORS
 from rpcwire.numbers import TextFloat
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _may_be_nonfinite: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
 """Finds what begins as NaN and Infinity do in MessagePack: its mark of a float, and an exponent of ones (IEEE 754)."""
 
 _FINITE: Final = frozenset({type(None), bool, int, str, bytes, TextFloat})
-NOT_FINITE: Final = "NaN and Infinity are not JSON; send null or a string instead"
-"""What is said of them."""
 
 
 def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
@@ -40,7 +39,7 @@ def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
     try:
         if not decimals and _may_be_nonfinite(_encode_binary(value)) is None:
             return
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+    except WRITE_ERRORS:
         pass  # Integers of more than 64 bits, for one.
     # Of each kind it is asked once what it is: a large value has many of few.
     finite = set(_FINITE)
@@ -83,7 +82,7 @@ def refuse_unreadable(value: msgspec.Raw) -> None:
         _skim(value)
         # What is in strings was not looked at.
         str(memoryview(value), "utf-8")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise EncodeError(f"a msgspec.Raw that is no JSON ({error})") from None
 
 

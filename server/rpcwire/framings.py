@@ -160,7 +160,7 @@ class LineDecoder(_Buffered):
             raise FrameError("a line of JSON has no NUL in it: does the other side speak another framing?")
 
 
-class NulDecoder(LineDecoder):
+class _NulDecoder(LineDecoder):
     """Messages that end with a NUL, as varlink's."""
 
     _delimiter = _NUL
@@ -168,7 +168,7 @@ class NulDecoder(LineDecoder):
     _refuses_nul = False
 
 
-class BigEndianDecoder(_Buffered):
+class _BigEndianDecoder(_Buffered):
     """The native framing with the length's bytes the other way round, as Erlang's `{packet, 4}`."""
 
     _may_be_marked = False
@@ -184,7 +184,7 @@ class BigEndianDecoder(_Buffered):
         return self._take(PREFIX_SIZE, end, end) if len(self._buffer) >= end else None
 
 
-class ContentLengthDecoder(InterruptedDecoder):
+class _ContentLengthDecoder(InterruptedDecoder):
     """Headers, an empty line, and as many bytes as `Content-Length` says (LSP's base protocol).
 
     Lengths that contradict each other are refused, as RFC 9112 has it (section 6.3): who reads another one than whoever
@@ -236,7 +236,7 @@ class ContentLengthDecoder(InterruptedDecoder):
         return found.end(), found.end() + int(length)
 
 
-class StreamDecoder(InterruptedDecoder):
+class _StreamDecoder(InterruptedDecoder):
     """JSON objects and arrays one after another, with or without white space between them."""
 
     _depth = 0
@@ -334,10 +334,10 @@ def _frame_be(body: bytes) -> bytes:
 
 FRAMINGS: Final = {
     "u32le": Framing(frame, FrameDecoder),
-    "u32be": Framing(_frame_be, BigEndianDecoder),
+    "u32be": Framing(_frame_be, _BigEndianDecoder),
     "line": Framing(lambda body: body.replace(b"\n", b" ") + b"\n", LineDecoder),
-    "nul": Framing(lambda body: body + b"\0", NulDecoder),
-    "content-length": Framing(lambda body: b"Content-Length: %d\r\n\r\n" % len(body) + body, ContentLengthDecoder),
-    "stream": Framing(lambda body: body + b"\n", StreamDecoder),
+    "nul": Framing(lambda body: body + b"\0", _NulDecoder),
+    "content-length": Framing(lambda body: b"Content-Length: %d\r\n\r\n" % len(body) + body, _ContentLengthDecoder),
+    "stream": Framing(lambda body: body + b"\n", _StreamDecoder),
 }
 """Every framing by its name. Bodies are JSON, which has no NUL in it, and a line's end only between its tokens."""

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
+
+import msgspec
 
 from rpcwire.errors import EncodeError, InvalidReply, ParseError
-from rpcwire.finite import NOT_FINITE
+
+READ_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises where bytes are no JSON, or not of the form that is wanted."""
+
+WRITE_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+"""What it raises where JSON, or MessagePack, cannot carry a value."""
+
+NOT_FINITE: Final = "NaN and Infinity are not JSON; send null or a string instead"
+"""What is said of them."""
 
 _LONG_INTEGER = f"an integer has more than {sys.int_info.default_max_str_digits} digits"
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 
 from rpcwire.errors import InvalidRequest, MessageError, ParseError
 from rpcwire.framing import PREFIX_SIZE, frame
-from rpcwire.json_errors import parse_error
+from rpcwire.json_errors import READ_ERRORS, parse_error
 from rpcwire.messages import GOODBYE, Fault, Meta, decode_params, encode_value, optional_keys
 
 _VERSION: Final = "2.0"
@@ -104,7 +104,7 @@ def read_call(body: bytes | bytearray | Raw) -> JsonRpcRequest | None:
         members = _read(body)
     except msgspec.ValidationError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise parse_error(error) from None
     if members.jsonrpc is UNSET:
         return None
@@ -137,7 +137,7 @@ def read_batch(body: bytes | bytearray) -> list[Raw]:
     """
     try:
         members = _read_batch(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise parse_error(error) from None
     if not members:
         raise InvalidCall("a batch holds at least one call", UNREADABLE)

@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw, UnsetType
 from rpcwire.errors import ErrorCode, FrameTooLarge, InvalidRequest
 from rpcwire.finite import refuse_nonfinite, refuse_unreadable
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
-from rpcwire.json_errors import encode_error, invalid_reply, parse_error, reason_of
+from rpcwire.json_errors import READ_ERRORS, WRITE_ERRORS, encode_error, invalid_reply, parse_error, reason_of
 from rpcwire.numbers import json_decoders, write_text_float
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Id = str | int
 ERROR_OUT: Final = "error"
 """The out name of error replies; no method may use it."""
 
-Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """An integer from 0 that fits in 64 bits: whoever reads it may count, divide and store it as it came."""
 
 _NULL: Final = Raw(b"null")
@@ -56,16 +56,16 @@ class Fault(msgspec.Struct, frozen=True, dict=True):
 class Meta(msgspec.Struct, frozen=True):
     """Who served a request, and how long it took."""
 
-    worker: Natural
+    worker: _Natural
     """The worker's number."""
-    pid: Natural
-    generation: Natural
+    pid: _Natural
+    generation: _Natural
     """How many times the server had been reloaded when the worker started."""
     model: str
     """The worker model."""
-    service_us: Natural
+    service_us: _Natural
     """Time in the handler, in microseconds."""
-    served: Natural
+    served: _Natural
     """Requests this worker has answered, this one included."""
 
 
@@ -173,7 +173,7 @@ def decode_request(body: bytes | bytearray) -> Request:
         return read_request(body)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f'{reason_of(error)}; a request is {{"in": METHOD, "params": …}}') from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise parse_error(error) from None
 
 
@@ -190,7 +190,7 @@ def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -
         if decoder is _any_decoder:
             raise parse_error(error) from None
         raise
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise parse_error(error) from None
 
 
@@ -207,12 +207,12 @@ def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | G
         if _is_goodbye(body):
             return Goodbye()
         raise invalid_reply(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise parse_error(error) from None
 
 
 def _is_goodbye(body: bytes | bytearray) -> bool:
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    with contextlib.suppress(*READ_ERRORS):
         received = _decode_goodbye(body)
         return received.close and received.out is UNSET
     return False
@@ -226,7 +226,7 @@ def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
     """
     try:
         return _decode_value[floats](body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise parse_error(error) from None
 
 
@@ -238,7 +238,7 @@ def encode_value(value: object, floats: Floats = "float") -> bytes:
     """
     try:
         data = _encode(value) if floats != "decimal" else _encode_decimals(value)
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+    except WRITE_ERRORS as error:
         raise encode_error(error) from None
     if floats == "decimal" and (b"NaN" in data or b"Infinity" in data):
         # As msgspec 0.22 writes these, they are no JSON; in a string they are.
@@ -294,7 +294,7 @@ class ReplyEncoder:
         """
         try:
             data = _encode(result)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        except WRITE_ERRORS as error:
             raise encode_error(error) from None
         # find() takes half the time of `in`, and this is every reply.
         if data.find(b"null") >= 0 and result is not None:

@@ -18,17 +18,18 @@ import msgspec
 
 from rpcwire.errors import EncodeError, InvalidMember
 from rpcwire.framings import FRAMINGS
+from rpcwire.json_errors import READ_ERRORS
 
 MAX_MEMBER: Final = 16 * 1024
 """The most bytes that a member's node may have; ZooKeeper itself takes up to 1 MiB."""
 
-MEMBER_PREFIX: Final = "member_"
+_MEMBER_PREFIX: Final = "member_"
 """What the names of members begin with; Finagle looks at no others."""
 
 METRICS: Final = "metrics"
 """The name of the additional endpoint at which a server has metrics for Prometheus, at the path `/metrics`."""
 
-DEFAULT_PORT: Final = 2181
+_DEFAULT_PORT: Final = 2181
 """The port of a ZooKeeper server where the address names none."""
 
 _ALIVE: Final = "ALIVE"
@@ -130,7 +131,7 @@ def decode_member(data: bytes) -> Member:
         raise InvalidMember(f"{len(data)} bytes are no member: it has {MAX_MEMBER} at most")
     try:
         member = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except READ_ERRORS as error:
         raise InvalidMember(f"no member of a serverset: {error}") from None
     endpoint = member.service_endpoint
     if not is_host(endpoint.host):
@@ -142,12 +143,12 @@ def decode_member(data: bytes) -> Member:
 
 def member_name(endpoint: Endpoint) -> str:
     """The name of the node of the server with an address; two servers never share one."""
-    return f"{MEMBER_PREFIX}{endpoint}"
+    return f"{_MEMBER_PREFIX}{endpoint}"
 
 
 def is_member_name(name: str) -> bool:
     """Whether a child of the path may be a member; locks and notes of others are not."""
-    return name.startswith(MEMBER_PREFIX)
+    return name.startswith(_MEMBER_PREFIX)
 
 
 class ServersetAddress(msgspec.Struct, frozen=True):
@@ -219,7 +220,7 @@ def _server(part: str, text: str) -> Endpoint:
         good = not colon or bool(port)
     if not good or not is_host(host) or not re.fullmatch(r"[0-9]{0,5}", port):
         raise ValueError(f"{part!r} in {text!r} is no server: {_FORM}")
-    number = int(port or DEFAULT_PORT)
+    number = int(port or _DEFAULT_PORT)
     if not 1 <= number <= 65535:
         raise ValueError(f"port {number} in {text!r} is out of range: there are 1 to 65535")
     return Endpoint(host, number)
