@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import Answer
     from rpcserver.arbiter.health import HealthServer, Judge
-    from rpcserver.ops.registrar import Registrar
+    from rpcserver.arbiter.registration import Registrar
     from rpcserver.system.channel import ParentLink
     from rpcserver.system.log import LineHandler
     from rpcserver.system.loop import Reactor

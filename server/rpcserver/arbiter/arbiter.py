@@ -31,11 +31,10 @@ from rpcserver.workers.base import QUICK, REOPEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rpcserver.arbiter.companion import Tell
     from rpcserver.arbiter.control import ControlSocket
     from rpcserver.arbiter.health import HealthServer, Judge
     from rpcserver.arbiter.readiness import Readiness
-    from rpcserver.arbiter.registration import Registration
+    from rpcserver.arbiter.registration import Registrar
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.system.channel import ArbiterEnd, ParentLink, WorkerFailed
     from rpcserver.system.log import LineHandler
@@ -71,7 +70,7 @@ class Arbiter:
         parent: ParentLink | None,
         control: ControlSocket | None,
         health: Callable[[Reactor, Judge], HealthServer] | None,
-        registration: Callable[[Crew, Judge, Tell], Registration] | None,
+        registration: Registrar | None,
         notifier: Notifier,
         tls: ServerTls | None,
         started: float,
@@ -139,10 +138,9 @@ class Arbiter:
             loop.run_once()
         self._pending.close()
         self.companions.stop()
-        if self._health is not None:
-            self._health.stop()
-        if self._control is not None:
-            self._control.stop()
+        for server in (self._health, self._control):
+            if server is not None:
+                server.stop()
         self._signals.close()
         self._sent_signals.close()
         self._reactor.close()
@@ -339,15 +337,8 @@ class Arbiter:
     def _private(self) -> Iterator[Closeable]:
         """What workers must not hold, but for what the crew has."""
         # In a child, signals would else come to its parent's queue.
-        yield self._signals
-        yield self._sent_signals
-        yield self._reactor
-        if self._parent is not None:
-            yield self._parent
-        if self._control is not None:
-            yield self._control
-        if self._health is not None:
-            yield self._health
+        yield from (self._signals, self._sent_signals, self._reactor)
+        yield from (part for part in (self._parent, self._control, self._health) if part is not None)
         yield self.companions
         yield from self._pending
 

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 _LONGEST_FREEZE: Final = 60.0
 """Seconds that a worker can be stopped for at once."""
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)]
-Lines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-Moment = Annotated[float, msgspec.Meta(ge=0.01, le=_LONGEST_FREEZE)]
-SignalName = Literal["ABRT", "CONT", "INT", "KILL", "QUIT", "SEGV", "STOP", "TERM"]
+_Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)]
+_Lines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+_Moment = Annotated[float, msgspec.Meta(ge=0.01, le=_LONGEST_FREEZE)]
+_SignalName = Literal["ABRT", "CONT", "INT", "KILL", "QUIT", "SEGV", "STOP", "TERM"]
 
 
 def control_answer(arbiter: Arbiter) -> Answer:
@@ -77,7 +77,7 @@ def _control_service(arbiter: Arbiter) -> Service:
         return server_status(arbiter, gauge)
 
     @service.method(name="arbiter.scale", idempotent=True)
-    def scale(workers: Count) -> Scaled:
+    def scale(workers: _Count) -> Scaled:
         """Keep another number of workers; when there shall be fewer, the oldest idle ones leave first."""
         refuse_when_leaving()
         before = len(arbiter.crew.slots)
@@ -100,13 +100,13 @@ def _control_service(arbiter: Arbiter) -> Service:
         return Stopping(graceful)
 
     @service.method(name="arbiter.logs", idempotent=True)
-    def logs(lines: Lines = 100, worker: Count | None = None) -> list[str]:
+    def logs(lines: _Lines = 100, worker: _Count | None = None) -> list[str]:
         """Return the log's last lines, all of them or those of one worker."""
         with _log_read_back():
             return last_lines(arbiter.logs.fileno(), lines, worker)
 
     @service.method(name="arbiter.log_since", idempotent=True)
-    def log_since(position: LogPosition | None = None, limit: Lines = 1000) -> LogPart:
+    def log_since(position: LogPosition | None = None, limit: _Lines = 1000) -> LogPart:
         """Return what was written to the log after a place in it, or its last lines, and the place to go on from."""
         with _log_read_back():
             return lines_since(arbiter.logs.fileno(), position, limit)
@@ -117,7 +117,7 @@ def _control_service(arbiter: Arbiter) -> Service:
         return arbiter.crew.events.since(after)
 
     @service.method(name="worker.stop")
-    def stop_worker(worker: Count) -> Signalled:
+    def stop_worker(worker: _Count) -> Signalled:
         """Have a worker answer what has arrived and leave; another one is started in its place at once."""
         refuse_when_leaving()
         found = living(worker)
@@ -125,14 +125,14 @@ def _control_service(arbiter: Arbiter) -> Service:
         return Signalled(worker, found.pid, "TERM")
 
     @service.method(name="worker.kill")
-    def kill_worker(worker: Count, signal: SignalName = "KILL") -> Signalled:
+    def kill_worker(worker: _Count, signal: _SignalName = "KILL") -> Signalled:
         """Send a worker a signal; if it dies of it, another one is started in its place."""
         found = living(worker)
         arbiter.send_signal(found, Signals[f"SIG{signal}"])
         return Signalled(worker, found.pid, signal)
 
     @service.method(name="worker.freeze")
-    def freeze_worker(worker: Count, seconds: Moment) -> Frozen:
+    def freeze_worker(worker: _Count, seconds: _Moment) -> Frozen:
         """Stop a worker, as if it hung, for so many seconds; it goes on by itself, whatever becomes of the caller."""
         refuse_when_leaving()
         found = living(worker)
@@ -140,7 +140,7 @@ def _control_service(arbiter: Arbiter) -> Service:
         return Frozen(worker, found.pid, seconds)
 
     @service.method(name="worker.thaw", idempotent=True)
-    def thaw_worker(worker: Count) -> Thawed:
+    def thaw_worker(worker: _Count) -> Thawed:
         """Let a worker that was frozen go on before its time is over."""
         return Thawed(worker, arbiter.freezer.thaw(worker))
 

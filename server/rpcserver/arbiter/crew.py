@@ -140,7 +140,7 @@ class Crew:
         except OSError as error:
             self._succession.follow_failed_start(slot, cannot_start(slot, error.strerror))
             return
-        worker = WorkerProcess(slot, index, self.generation, process, channel, None)
+        worker = WorkerProcess(slot, index, self.generation, process, channel)
         slot.entered(worker)
         self._living[index] = worker
         if process.pid:
@@ -285,8 +285,8 @@ class Crew:
                         worker.failure = report
                     case NextWanted():
                         self._overseer.worker_wants_connection(worker.channel)
-                    case Retiring():
-                        self._on_retiring(worker, report.reason)
+                    case Retiring(reason):
+                        self._on_retiring(worker, reason)
         except EOFError:
             self._reactor.unwatch(worker.channel.fileno())
             if not worker.pid and not (self.stems is not None and self.stems.has_under_way(worker.index)):

@@ -57,7 +57,7 @@ class Housekeeping:
         self._listeners = listeners
         self._watchdog = Watchdog(settings)
         self._reclaim = Reclaim(settings)
-        self.shares = BusyShares()
+        self.shares = _BusyShares()
         self.liveness = Liveness(settings.model)
         self._stalled: set[int] = set()
         self._period = min(self._watchdog.period, self._reclaim.period)
@@ -124,9 +124,8 @@ class Watchdog:
         self._sync = not MODELS[settings.model].concurrent
         self._silence = max(settings.timeout, _LEAST_SILENCE)
         self._anew = 0
-        self.period = PERIOD  # seconds between two rounds, at most
-        if settings.timeout:
-            self.period = min(PERIOD, max(_SHORTEST, settings.timeout / _ROUNDS_PER_TIMEOUT))
+        # Seconds between two rounds, at most.
+        self.period = min(PERIOD, max(_SHORTEST, settings.timeout / _ROUNDS_PER_TIMEOUT or PERIOD))
 
     def begin_anew(self, now: int) -> None:
         """Count nobody's time from before now."""
@@ -232,7 +231,7 @@ class Reclaim:
         logger.warning("%s, since connections hold %s: %s", clients, held, cure)
 
 
-class BusyShares:
+class _BusyShares:
     """What share of the last ten seconds or so each worker was busy; fed once a round."""
 
     def __init__(self) -> None:

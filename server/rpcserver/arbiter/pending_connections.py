@@ -60,10 +60,8 @@ class PendingConnections:
 
     def run_due(self, now: float) -> None:
         """Look again at the listeners, if it is time."""
-        if self.deadline is not None and now >= self.deadline:
-            self._take(now)
-
-    def _take(self, now: float) -> None:
+        if self.deadline is None or now < self.deadline:
+            return
         # Looked at before the queues are: who ends the handshake in between is found in one.
         awaited = now < self._began + _LONGEST_HANDSHAKE and any(
             listener.in_handshake() for listener in self._listeners

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.health import Judge
 
+    Registrar = Callable[[Crew, Judge, Tell], "Registration"]
+
 logger = logging.getLogger(__name__)
 
 _REGISTRAR: Final = "registry"

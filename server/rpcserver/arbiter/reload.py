@@ -59,9 +59,7 @@ class Reload:
             if self._tls is not None:
                 self._tls.renew()
         except TlsError as error:
-            failure = WorkerFailed.of(str(error), None, shortage=False)
-            self._report(failure)
-            self._end_failed(failure.message)
+            self._give_up(WorkerFailed.of(str(error), None, shortage=False))
             return
         self.active = self._awaits_app = True
         logger.info("reloading: generation %d", self.generation)
@@ -115,28 +113,24 @@ class Reload:
             return False
         crew = self._crew
         new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
-        self._report(failure, f"{new} of {len(crew.slots)} workers are new" if new else _STAY)
         # Without the former stem there is no way back.
         if not new and (crew.stems is None or crew.stems.can_revert):
             crew.generation -= 1
             if crew.stems is not None:
                 crew.stems.revert()
-        self._end_failed(failure.message)
+        self._give_up(failure, f"{new} of {len(crew.slots)} workers are new" if new else _STAY)
         return slot.worker is not None and not slot.worker.retiring
 
     def app_failed(self, failure: WorkerFailed) -> None:
         """Give the reload up, since the app as it is now cannot be loaded."""
         if self._awaits_app:
             self._awaits_app = False
-            self._report(failure)
-            self._end_failed(failure.message)
+            self._give_up(failure)
 
-    def _report(self, failure: WorkerFailed, stays: str = _STAY) -> None:
+    def _give_up(self, failure: WorkerFailed, stays: str = _STAY) -> None:
         logger.error("the reload has failed, %s: %s", stays, failure.message, extra={"traceback": failure.traceback})
-
-    def _end_failed(self, problem: str) -> None:
-        self.problem = problem
-        self._crew.events.add("reload_failed", generation=self._crew.generation, text=problem)
+        self.problem = failure.message
+        self._crew.events.add("reload_failed", generation=self._crew.generation, text=failure.message)
         self._end()
 
     def _end(self) -> None:

@@ -45,7 +45,7 @@ class WorkerProcess(msgspec.Struct, eq=False):
     generation: int
     process: ChildProcess
     channel: ArbiterEnd
-    deadline: float | None
+    deadline: float | None = None
     """When its state has lasted too long and is ended by force."""
     state: SlotState = SlotState.STARTING
     ready_since: float | None = None

@@ -47,7 +47,10 @@ class Spawner:
         self._listeners = listeners
         self._logs = logs
         self._model = load_model(settings.model)
-        _import_for_workers(settings)
+        if settings.access_log:
+            importlib.import_module("rpcserver.service.access")
+        if settings.proxy_protocol is not None:
+            importlib.import_module("rpcserver.workers.proxied")
         # The demo is no user's code, and stays as it is.
         self._app = LoadedApp.of(load_service(None)) if settings.app is None else None
         self._forker = Forker()
@@ -142,10 +145,3 @@ class Spawner:
             os.chdir(self._folder)
         except OSError as error:
             logger.warning("the app is loaded where the server was started: %s: %s", self._folder, error.strerror)
-
-
-def _import_for_workers(settings: ServerSettings) -> None:
-    if settings.access_log:
-        importlib.import_module("rpcserver.service.access")
-    if settings.proxy_protocol is not None:
-        importlib.import_module("rpcserver.workers.proxied")

@@ -6,7 +6,6 @@ kazoo has threads, which the arbiter must not have, and does not survive a fork;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
 from socket import AF_UNIX
@@ -22,15 +21,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from rpcserver.arbiter.companion import Tell
-    from rpcserver.arbiter.crew import Crew
-    from rpcserver.arbiter.health import Judge
+    from rpcserver.arbiter.registration import Registrar
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
-
-
-Registrar = Callable[["Crew", "Judge", "Tell"], Registration]
-"""Makes an arbiter's registration."""
 
 
 def place_of(
