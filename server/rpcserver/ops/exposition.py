@@ -262,18 +262,18 @@ class _Scrape(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with the metrics, or say where they are."""
         if self.path.partition("?")[0] != "/metrics":
-            self._reply(HTTPStatus.NOT_FOUND, b"the metrics are at /metrics\n", "text/plain; charset=utf-8")
+            self._reply(HTTPStatus.NOT_FOUND, b"the metrics are at /metrics\n")
             return
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))
         try:
             text = encode(self._registry)
         except NoSample as error:
             logger.warning("a scrape was not answered: %s", error)
-            self._reply(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode(), "text/plain; charset=utf-8")
+            self._reply(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
             return
         self._reply(HTTPStatus.OK, text, content_type)
 
-    def _reply(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+    def _reply(self, status: HTTPStatus, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))

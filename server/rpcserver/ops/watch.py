@@ -12,10 +12,11 @@ import math
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from rpcserver.arbiter.companion import Duty
 from rpcserver.system.errors import ServerError
@@ -53,8 +54,7 @@ class WatchUnavailable(ServerError):
         return f"--reload {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(msgspec.Struct, frozen=True):
     """What is watched: a folder with what is below it, or one module's file in it.
 
     `app` is the app's own file or folder. All of them are without links.
@@ -62,7 +62,7 @@ class Watched:
 
     folder: Path
     file: Path | None = None
-    app: Path | None = field(default=None, compare=False)
+    app: Path | None = None
 
     def __str__(self) -> str:
         return str(self.file or self.folder)
@@ -73,7 +73,7 @@ class Watched:
             found = self.folder.stat()
         except OSError:
             return None
-        return self, self.app, found.st_dev, found.st_ino
+        return self, found.st_dev, found.st_ino
 
     def concerns(self, path: Path) -> bool:
         """Whether a change of this file may change the app."""
@@ -217,7 +217,7 @@ def _changed_since(moment: float, watched: Watched) -> list[Path]:
 
 
 def _tell_paths(end: socket.socket, paths: Iterable[Path], watched: Watched) -> None:
-    if names := sorted({str(_within(path, watched.folder)) for path in paths}):
+    if names := sorted({str(path.relative_to(watched.folder)) for path in paths}):
         _tell(end, names)
 
 
@@ -225,10 +225,6 @@ def _tell(end: socket.socket, changed: list[str]) -> None:
     """Say what has changed; names of files need be no text."""
     more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
     end.send(f"{', '.join(changed[:_NAMED])}{more}".encode("utf-8", "backslashreplace"))
-
-
-def _within(path: Path, folder: Path) -> Path:
-    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _leads_to_folder(path: Path) -> bool:

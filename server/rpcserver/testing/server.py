@@ -76,7 +76,7 @@ class RunningServer:
         model: its worker model.
     """
 
-    def __init__(self, process: ChildProcess, model: str, log: int, tls_cert: Path | None = None) -> None:
+    def __init__(self, process: ChildProcess, model: str, log: int, tls_cert: Path | None) -> None:
         self._tls_cert = tls_cert
         self._process = process
         self._log = log

@@ -24,7 +24,7 @@ from tests.servers import PATIENCE, Server, launched, running
 @pytest.mark.parametrize("app", ["calc.py", "./calc.py", "calc.py:service", "sub/../calc.py"])
 def test_of_a_file_its_folder_is_watched(tmp_path: Path, app: str) -> None:
     (tmp_path / "sub").mkdir()
-    assert watched_by(app, tmp_path) == Watched(tmp_path)
+    assert watched_by(app, tmp_path) == Watched(tmp_path, app=tmp_path / "calc.py")
 
 
 @pytest.mark.parametrize("app", ["shop.api.v1:service", "shop.api", "shop"])
@@ -43,7 +43,7 @@ def test_of_a_namespace_package_its_folder_is_watched(tmp_path: Path) -> None:
 
 def test_of_a_module_alone_its_folder_is_watched(tmp_path: Path) -> None:
     (tmp_path / "alone.py").touch()
-    assert watched_by("alone:service", tmp_path) == Watched(tmp_path)
+    assert watched_by("alone:service", tmp_path) == Watched(tmp_path, app=tmp_path / "alone.py")
 
 
 def test_of_an_installed_module_its_file_alone_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_of_an_installed_module_its_file_alone_is_watched(tmp_path: Path, monkey
     (folder / "calc.py").touch()
     monkeypatch.syspath_prepend(folder)
     found = watched_by("calc:service", tmp_path)
-    assert found == Watched(folder, folder / "calc.py")
+    assert found == Watched(folder, folder / "calc.py", folder / "calc.py")
     assert found.concerns(folder / "calc.py")
     assert not found.concerns(folder / "other.py")
 

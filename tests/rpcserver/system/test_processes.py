@@ -121,7 +121,7 @@ def worker_in(slot: WorkerSlot) -> WorkerProcess:
     worker.close()
     child = Forker().fork(lambda: 0)
     ended(child)
-    made = WorkerProcess(slot, 0, 0, child, arbiter, None)
+    made = WorkerProcess(slot, 0, 0, child, arbiter)
     slot.entered(made)
     return made
 
