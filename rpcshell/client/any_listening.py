@@ -204,7 +204,7 @@ class Pump:
                 return
             except OSError:
                 # Why comes to whoever reads next, for which there must not be too much unsent.
-                dialogue.lose_unsent()
+                dialogue.unsent.clear()
                 input_ended(self.transport, unsent=True)
                 return
             finally:

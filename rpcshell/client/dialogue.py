@@ -43,8 +43,9 @@ class _Call(msgspec.Struct):
 class Dialogue:
     """One connection's calls.
 
-    A driver sends what is in `unsent` and says how much of it with `sent`; it gives what it reads to `receive`, the end
-    of the stream to `ended`, and hands out what `arrived`, in that order: events, requests and strays to `hear`.
+    A driver sends what is in `unsent` and says how much of it with `sent`, or clears it where nothing can be sent any
+    more; it gives what it reads to `receive`, the end of the stream to `ended`, and hands out what `arrived`, in that
+    order: events, requests and strays to `hear`.
 
     Attributes:
         failure: What ended the connection for calls, or None.
@@ -134,10 +135,6 @@ class Dialogue:
         if not self.unsent:
             # A call that the server never answers is answered by the dialect, once it is on its way.
             self._take_all()
-
-    def lose_unsent(self) -> None:
-        """Nothing can be sent any more; the end of the stream, which tells why, is still to come."""
-        self.unsent.clear()
 
     def receive(self, data: bytes) -> None:
         """Take what a read brought."""

@@ -86,7 +86,7 @@ class Screen(Output):
 
     def value(self, name: str, value: Any) -> None:
         """Show a value that no call brought just now, under a name of its own."""
-        self._show(self._pieces.value(name, value))
+        self.pieces(self._pieces.value(name, value))
 
     def progress(self, text: str) -> None:
         """Draw over the dim line from before; any thread may call this. Not while something else has the terminal."""
@@ -108,7 +108,7 @@ class Screen(Output):
 
     def text(self, text: str) -> None:
         """Show what a command has to say."""
-        self._show([("", text.rstrip("\n") + "\n")])
+        self.pieces([("", text.rstrip("\n") + "\n")])
 
     def pieces(self, pieces: Iterable[Fragment], *, paged: bool = True) -> None:
         """Show styled text, which ends in a newline; in the pager where it is longer than the screen, and may be."""
@@ -140,7 +140,7 @@ class Screen(Output):
 
     def error(self, error: ShellError) -> None:
         """Show an error."""
-        self._show(self._pieces.error(error))
+        self.pieces(self._pieces.error(error))
 
     def restyle(self, style: BaseStyle) -> None:
         """Give styles another look, for what is shown from now on."""
@@ -206,10 +206,6 @@ class Screen(Output):
         application.renderer.reset()
         application.renderer.request_absolute_cursor_position()
         application.invalidate()
-
-    def _show(self, fragments: Iterable[Fragment]) -> None:
-        with self.hold():
-            self._page(fragments)
 
     def _page(self, fragments: Iterable[Fragment]) -> None:
         pieces = iter(fragments)

@@ -32,7 +32,6 @@ class Question:
     """A form that waits."""
 
     def __init__(self, request: ServerRequest, form: Form, answer: Answer, hearing: Hearing) -> None:
-        self.method = request.method
         self.form = form
         self._request = request
         self._answer = answer
