@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Set
     from types import FrameType
 
+    Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+    """What is done at a signal."""
+
 logger = logging.getLogger(__name__)
 
 # signalfd(2): ssi_signo and ssi_code, in 128 bytes.
@@ -105,7 +108,7 @@ class OwnSignals:
 
     def __init__(self) -> None:
         self._wakeup = -1
-        self._handlers: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {}
+        self._handlers: dict[signal.Signals, Handler] = {}
 
     def wake(self, descriptor: int) -> None:
         """Write to this descriptor at every signal: signal.set_wakeup_fd."""
@@ -117,7 +120,7 @@ class OwnSignals:
         """The signals that are this process's own."""
         return self._handlers.keys()
 
-    def handle(self, number: signal.Signals, handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+    def handle(self, number: signal.Signals, handler: Handler) -> None:
         """Do this at a signal from now on; it also counts as handled where that is to ignore it."""
         self._handlers[number] = handler
         signal.signal(number, handler)

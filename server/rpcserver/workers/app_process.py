@@ -20,17 +20,18 @@ import msgspec
 from rpcserver.service.hooks import run_preload_hooks
 from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.errors import LoadError
+from rpcserver.system.log import keep_enabled
 from rpcserver.system.process import allow_descriptors, fill_standard_descriptors
 from rpcserver.system.signals import ignore
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rpcserver.system.at_exit import AtExit
     from rpcserver.system.log import LineHandler
     from rpcserver.system.settings import ServerSettings
-    from rpcserver.system.signals import OwnSignals
+    from rpcserver.system.signals import Handler, OwnSignals
     from rpcserver.system.strays import StrayGuard
     from rpcserver.workers.offspring import Offspring
 
@@ -108,13 +109,22 @@ def keeping_descriptors(settings: ServerSettings) -> Iterator[None]:
         )
 
 
-def catch_common_signals(signals: OwnSignals) -> None:
-    """Do what every process that runs an app does at signals that were not sent to it alone."""
+def begin_process(signals: OwnSignals, logs: LineHandler, handlers: Mapping[signal.Signals, Handler]) -> None:
+    """Do first what every process that runs an app does: at signals, which were blocked until now, and with prints."""
     for number in _FOR_THE_ARBITER:
         signals.handle(number, ignore)
     for number in _IGNORED:
         signals.handle(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, handler in handlers.items():
+        signals.handle(number, handler)
+    signals.handle(signal.SIGABRT, signal.SIG_DFL)
+    write_stacks(logs)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # What an app prints shall be seen when it does, in a file or pipe too.
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
+        sys.stdout.reconfigure(line_buffering=True)
+    keep_enabled(logs)
 
 
 def write_stacks(logs: LineHandler) -> None:
@@ -122,12 +132,6 @@ def write_stacks(logs: LineHandler) -> None:
     faulthandler.disable()
     # In C: a thread that never lets go of the interpreter would keep a handler in Python from running.
     faulthandler.enable(logs.fileno())
-
-
-def show_prints() -> None:
-    """Have what an app prints be seen when it does, in a file or pipe too."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
-        sys.stdout.reconfigure(line_buffering=True)
 
 
 def warn_of_taken(taken: Iterable[signal.Signals]) -> None:

@@ -26,17 +26,16 @@ from rpcserver.service.dispatch import Dispatcher
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.channel import LoadedService
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
-from rpcserver.system.log import RateLimit, keep_enabled
+from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import ANSWERED, STARTED
 from rpcserver.system.signals import OwnSignals
 from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
 from rpcserver.workers.app_process import (
-    catch_common_signals,
+    begin_process,
     keeping_descriptors,
     load_alone,
     reseed,
-    show_prints,
     warn_of_taken,
     write_stacks,
 )
@@ -78,13 +77,13 @@ _LAST_SECONDS: Final = 1.0
 _FULL_AGAIN: Final = 10.0  # seconds after which a worker that turns clients away, or leaves them waiting, says so again
 
 
-class Conversing(Protocol):
+class _Conversing(Protocol):
     """A connection, whatever drives it."""
 
     conversation: Conversation
 
 
-C = TypeVar("C", bound=Conversing)
+C = TypeVar("C", bound=_Conversing)
 
 
 class WorkerSetup(msgspec.Struct, frozen=True):
@@ -297,9 +296,13 @@ class Worker(abc.ABC):
             self.signals, self.offspring = self._preloaded.signals, self._preloaded.offspring
             reseed()
         self.signals.wake(self._wakeup_writer)
-        self._catch_signals()
-        show_prints()
-        keep_enabled(self._logs)
+        handlers = {
+            GRACEFUL: self._on_graceful,
+            QUICK: self._on_quick,
+            RECLAIM: self._on_reclaim,
+            REOPEN: self._on_reopen,
+        }
+        begin_process(self.signals, self._logs, handlers)
         try:
             self.app = self._loaded or load_alone(self.settings, self._runner.guard)
             self.dispatcher = self.make_dispatcher(self.app, self.board)
@@ -341,17 +344,6 @@ class Worker(abc.ABC):
         reply = self.dispatcher.answer(body, connection, close)
         self.check_requests(self.dispatcher.served)
         return reply
-
-    def _catch_signals(self) -> None:
-        handle = self.signals.handle
-        catch_common_signals(self.signals)
-        handle(GRACEFUL, self._on_graceful)
-        handle(QUICK, self._on_quick)
-        handle(RECLAIM, self._on_reclaim)
-        handle(REOPEN, self._on_reopen)
-        handle(ABORT, signal.SIG_DFL)
-        write_stacks(self._logs)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_graceful(self, number: int, frame: FrameType | None) -> None:
         self.draining = True

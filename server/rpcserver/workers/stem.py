@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import time
 import warnings
 from functools import partial
@@ -21,19 +20,17 @@ import msgspec
 from rpcserver.service.coroutines import import_ahead
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
-from rpcserver.system.log import keep_enabled
 from rpcserver.system.signals import OwnSignals, ignore
 from rpcserver.system.stem_link import STEM_NAME, Retire, WorkerOrder
 from rpcserver.system.strays import StrayGuard
 from rpcserver.workers.app_process import (
     Preloaded,
-    catch_common_signals,
+    begin_process,
     load_alone,
-    show_prints,
     warn_of_taken,
     write_stacks,
 )
-from rpcserver.workers.base import ABORT, EXIT_APP, GRACEFUL, QUICK, RECLAIM, REOPEN, WorkerSetup, be_worker
+from rpcserver.workers.base import EXIT_APP, GRACEFUL, QUICK, RECLAIM, REOPEN, WorkerSetup, be_worker
 from rpcserver.workers.fork_hazards import fork_hazards, open_descriptors
 from rpcserver.workers.offspring import Offspring
 
@@ -101,9 +98,14 @@ class Stem:
             return 0
 
     def _live(self) -> int:
-        self._catch_signals()
-        show_prints()
-        keep_enabled(self._logs)
+        handlers = {
+            # A service manager sends the first to every process; how the server leaves is the arbiter's to say.
+            GRACEFUL: ignore,
+            RECLAIM: ignore,
+            QUICK: self._on_quick,
+            REOPEN: lambda _number, _frame: self._logs.reopen(),
+        }
+        begin_process(self._signals, self._logs, handlers)
         began, descriptors = time.monotonic(), open_descriptors()
         try:
             app = load_alone(self._setup.settings, self._offspring.guard)
@@ -177,18 +179,6 @@ class Stem:
             order.worker, generation, settings, listeners, channel, logs, board, setup.tls, preloaded.app, preloaded
         )
         return be_worker(setup.model, worker)
-
-    def _catch_signals(self) -> None:
-        handle = self._signals.handle
-        catch_common_signals(self._signals)
-        for number in (GRACEFUL, RECLAIM):
-            # A service manager sends the first to every process; how the server leaves is the arbiter's to say.
-            handle(number, ignore)
-        handle(QUICK, self._on_quick)
-        handle(REOPEN, lambda _number, _frame: self._logs.reopen())
-        handle(ABORT, signal.SIG_DFL)
-        write_stacks(self._logs)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_quick(self, _number: int, _frame: FrameType | None) -> None:
         if not self._quitting:
