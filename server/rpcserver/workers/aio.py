@@ -27,7 +27,7 @@ from rpcserver.workers.limits import grace_allowed
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from concurrent.futures import Executor
     from types import FrameType
 
@@ -183,17 +183,15 @@ class AsyncWorker(Worker):
     def _leave(self) -> None:
         self.wake()
         self._room.set()
-        deadline = self._grace_deadline()
-        for connection in tuple(self._connections):
-            connection.leave(deadline)
-        self._due = time.monotonic()
-        self._check()
+        self._let_go(self._connections)
 
     def _reclaim(self) -> None:
-        if self.draining:
-            return
+        if not self.draining:
+            self._let_go(self.idlest(tuple(self._connections)))
+
+    def _let_go(self, connections: Iterable[LoopConnection]) -> None:
         deadline = self._grace_deadline()
-        for connection in self.idlest(tuple(self._connections)):
+        for connection in tuple(connections):
             connection.leave(deadline)
         self._due = time.monotonic()
         self._check()
