@@ -89,13 +89,6 @@ class MethodBoard:
         """Return the words of an entry."""
         return self._cells[index * _ENTRY : (index + 1) * _ENTRY]
 
-    def child(self) -> ChildMethodBoard:
-        """Make a private one for a process of the worker's."""
-        return ChildMethodBoard(self)
-
-    def hand_in(self) -> None:
-        """Nothing to do: all see what is counted here."""
-
     def register(self, names: Iterable[str]) -> dict[str, memoryview]:
         """Write the names of the service's methods, and return the words of each one's entry."""
         entries: dict[str, memoryview] = {}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcserver.system.method_board import MethodBoards
+from rpcserver.system.method_board import ChildMethodBoard, MethodBoards
 
 if TYPE_CHECKING:
     from rpcserver.system.method_board import MethodBoard, MethodReadings
@@ -179,8 +179,13 @@ class SlotBoard:
         if not 0 <= index < self._children:
             raise IndexError(f"there is room for {self._children} children, not for number {index}")
         start = (1 + index) * _SLOT_SIZE
-        methods = self.methods.child() if by_method and self.methods is not None else None
+        methods = ChildMethodBoard(self.methods) if by_method and self.methods is not None else None
         return SlotBoard(self._memory[start : start + _SLOT_SIZE], methods=methods)
+
+    def hand_in(self) -> None:
+        """Add what a child has counted by method to its worker's, where calls are counted so."""
+        if isinstance(self.methods, ChildMethodBoard):
+            self.methods.hand_in()
 
     def absorb(self, index: int) -> None:
         """Add what a child has counted, now that it has ended, and make its slot free for another one.

@@ -269,8 +269,7 @@ class ForkWorker(Worker):
         self.budget.tick()
         if self._look_at_signals.allows():
             self.keep_signals()
-        if self.calls.methods is not None:
-            self.calls.methods.hand_in()
+        self.calls.hand_in()
 
     def _be_child(self, connection: socket.socket, place: _Place) -> int:
         """Serve one connection, in a process made for it."""
@@ -305,8 +304,7 @@ class ForkWorker(Worker):
                 return 1
             finally:
                 self._quitting = True
-                if self.calls.methods is not None:
-                    self.calls.methods.hand_in()
+                self.calls.hand_in()
                 dispatcher.hooks.stop_worker()
                 self.at_exit.run(lambda: self._leave_by, threads_within=self.settings.drain_timeout)
         except QuickStop:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import os
 
-from rpcserver.system.method_board import ERROR, MOST_METHODS, OTHERS, OUTCOMES, TOOK, WAITS, MethodBoards
+from rpcserver.system.method_board import (
+    ERROR,
+    MOST_METHODS,
+    OTHERS,
+    OUTCOMES,
+    TOOK,
+    WAITS,
+    ChildMethodBoard,
+    MethodBoards,
+)
 from rpcserver.system.scoreboard import Scoreboard
 
 
@@ -58,7 +67,7 @@ def test_processes_of_a_worker_add_what_they_have_counted_without_loss() -> None
     pids = []
     for _ in range(4):
         if not (pid := os.fork()):
-            child = board.child()
+            child = ChildMethodBoard(board)
             entry = child.register(["ping"])["ping"]
             for _ in range(50):
                 count(entry, 8)
