@@ -24,6 +24,7 @@ from rpcserver.system.listen_queue import clients_waiting, time_queued
 from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import CONNECTIONS, SlotBoard
 from rpcserver.system.sockets import SHORTAGE
+from rpcserver.workers.limits import SAID_AGAIN, TICK
 
 if TYPE_CHECKING:
     import socket
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TICK: Final = 1.0  # the longest wait in seconds
-_SAID_AGAIN: Final = 10.0  # seconds after which it is said again that no connection can be accepted
 
 _PATIENCE: Final = 3
 """How many times in a row, a second apart, none can be accepted before a worker that has none retires."""
@@ -74,7 +73,7 @@ class Acceptor:
         self._epoll.register(wakeup, select.EPOLLIN)
         self._short_until = 0.0
         self._shortages = 0
-        self._shortage = RateLimit(_SAID_AGAIN)
+        self._shortage = RateLimit(SAID_AGAIN)
         self._pause = min(_TURN * rivals, _LONGEST_TURN)
         self._accepted_at = 0.0
 

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcserver.service.on_loop import end_tasks, run_until_stopped, survived
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.threads import NoThread, start_thread
-from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
 from rpcserver.workers.aio_connection import LoopConnection
 from rpcserver.workers.base import EXIT_APP, Worker
-from rpcserver.workers.limits import grace_allowed
+from rpcserver.workers.limits import grace_allowed, tick_for
 
 if TYPE_CHECKING:
     import socket
@@ -71,7 +70,7 @@ class AsyncWorker(Worker):
         self._accepting = True
         settings = self.settings
         limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.timeout)
-        self._tick = min(limit or TICK for limit in (TICK, settings.max_connection_age, *limits))
+        self._tick = tick_for(settings.max_connection_age, *limits)
         self._due = 0.0
         self._stopping = False
 

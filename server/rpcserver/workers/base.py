@@ -30,7 +30,7 @@ from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import ANSWERED, STARTED
 from rpcserver.system.signals import OwnSignals
 from rpcserver.system.threads import NoThread
-from rpcserver.workers.acceptor import TICK, Acceptor
+from rpcserver.workers.acceptor import Acceptor
 from rpcserver.workers.app_process import (
     begin_process,
     keeping_descriptors,
@@ -40,6 +40,7 @@ from rpcserver.workers.app_process import (
     write_stacks,
 )
 from rpcserver.workers.frame_budget import FrameBudget
+from rpcserver.workers.limits import SAID_AGAIN, TICK
 from rpcserver.workers.offspring import Offspring
 from rpcserver.workers.terms import Terms
 from rpcwire.worker_models import MODELS
@@ -73,8 +74,6 @@ REOPEN: Final = signal.SIGUSR1  # it opens the log's file again
 
 _LAST_SECONDS: Final = 1.0
 """Seconds, or a quarter of the drain timeout, that are left when processes that the app has started are ended."""
-
-_FULL_AGAIN: Final = 10.0  # seconds after which a worker that turns clients away, or leaves them waiting, says so again
 
 
 class _Conversing(Protocol):
@@ -131,7 +130,7 @@ class Worker(abc.ABC):
         self._quitting = False
         self._retiring = False
         self._leave_by = inf
-        self._full = RateLimit(_FULL_AGAIN)
+        self._full = RateLimit(SAID_AGAIN)
         self._look_at_signals = RateLimit(TICK)
         self._taken_before: set[signal.Signals] = set()
         self._runner = CoroutineRunner(None if self._preloaded is None else self._preloaded.offspring.guard)

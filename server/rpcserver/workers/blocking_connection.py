@@ -14,8 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.errors import QuickStop
-from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.limits import READ_SIZE, grace_allowed
+from rpcserver.workers.limits import READ_SIZE, grace_allowed, tick_for
 from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE, Next
 from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge, converse, prepare
 
@@ -67,11 +66,10 @@ class BlockingConnection:
         self._on_tick = on_tick
         self._linger = linger
         self._due = 0.0 if on_tick is not None or settings.max_connection_age else inf
-        # Two waits fit into the time after which an idle connection may be reclaimed.
-        reclaim = settings.reclaim_idle / 2 or TICK
-        limits = (settings.idle_timeout, settings.read_timeout, settings.max_connection_age)
         self._longest_use = settings.reclaim_idle or inf
-        self._tick = min(reclaim, *(limit or TICK for limit in limits), TICK)
+        limits = (settings.idle_timeout, settings.read_timeout, settings.max_connection_age)
+        # Two waits fit into the time after which an idle connection may be reclaimed.
+        self._tick = tick_for(settings.reclaim_idle / 2, *limits)
 
     @property
     def _answer(self) -> Answer:
@@ -129,8 +127,7 @@ class BlockingConnection:
         self._wait_at_most(self._tick)
         if self.conversation.leaving:
             self._wait_at_most(_AT_ONCE)
-        write_tick = min(TICK, self._settings.write_timeout or TICK)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_tick))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(tick_for(self._settings.write_timeout)))
         if self._is_new:
             prepare(self._socket, self.conversation)
 
@@ -209,7 +206,7 @@ class BlockingConnection:
     def _look_around(self) -> float:
         """Do what is due about once a second, however busy the client keeps this; return when it is due again."""
         if self._due < inf and (now := monotonic()) >= self._due:
-            self._due = now + min(TICK, self._settings.max_connection_age or TICK)
+            self._due = now + tick_for(self._settings.max_connection_age)
             self.conversation.note_age(now)
             if self._on_tick is not None:
                 self._on_tick()

@@ -20,12 +20,11 @@ from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ACTIVE, ANSWERED, BEGAN, STARTED
-from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.app_process import reseed
 from rpcserver.workers.base import ABORT, GRACEFUL, RECLAIM, REOPEN, Worker
 from rpcserver.workers.blocking_connection import BlockingConnection
 from rpcserver.workers.frame_budget import FrameBudget
-from rpcserver.workers.limits import LINGER_SECONDS
+from rpcserver.workers.limits import LINGER_SECONDS, tick_for
 from rpcserver.workers.refusals import refuse_connection, refuse_service
 from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection, converse, prepare
 
@@ -110,7 +109,7 @@ class ForkWorker(Worker):
         self._places: dict[int, _Place] = {}
         self._siblings = [self.board.child(index) for index in range(self.settings.max_children)]
         self._turned_away = Lingering()
-        self._tick = min(TICK, self.settings.timeout or TICK)
+        self._tick = tick_for(self.settings.timeout)
         self.signals.handle(signal.SIGCHLD, self._on_child)
         while not self.draining:
             self._accept()

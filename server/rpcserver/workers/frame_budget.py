@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import BUFFERED
+from rpcserver.workers.limits import SAID_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 # Found once for all workers.
 _MALLOC_TRIM, _MALLOPT = (getattr(ctypes.CDLL(None), name, None) for name in ("malloc_trim", "mallopt"))
 _M_ARENA_MAX: Final = -8  # malloc.h
-_FULL_AGAIN: Final = 10.0  # seconds after which it is said again that the budget is spent
 
 
 class FrameBudget:
@@ -38,7 +38,7 @@ class FrameBudget:
         self._cells = board.cells
         self._shares = [other.cells for other in others] or [board.cells]
         self._lock = threading.Lock()
-        self._full = RateLimit(_FULL_AGAIN)
+        self._full = RateLimit(SAID_AGAIN)
         self._freed = False
         self._trim = _trimmer()
 

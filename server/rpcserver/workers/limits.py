@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
 
+TICK: Final = 1.0  # seconds from one look at what is due to the next, at most
+SAID_AGAIN: Final = 10.0  # seconds after which a worker says again that it is short of something
+
 _LEAST_AGE: Final = 0.8
 
 NEVER: Final = float("inf")  # the deadline of what may take as long as it likes
@@ -26,6 +29,11 @@ Closing over unread data resets a connection, and a reset may destroy replies th
 """
 
 LINGER_BYTES: Final = 64 * 1024  # how much of what comes then is thrown away at most
+
+
+def tick_for(*allowed: float) -> float:
+    """The longest wait, in seconds, after which it is noticed in time that one of these limits is over; 0 is none."""
+    return min(TICK, *(limit or TICK for limit in allowed))
 
 
 def grace_allowed(settings: ServerSettings) -> float:

@@ -13,8 +13,7 @@ import select
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.limits import NEVER, grace_allowed
+from rpcserver.workers.limits import NEVER, grace_allowed, tick_for
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
 from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
 
@@ -92,10 +91,8 @@ class Parking:
         self._connections: dict[int, ParkedConnection] = {}
         self._parked: dict[int, ParkedConnection] = {}
         self._leave_by = NEVER
-        reclaim = settings.reclaim_idle / 2
-        grace = grace_allowed(settings)
-        limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, grace, reclaim)
-        self._tick = min(TICK, settings.max_connection_age or TICK, *(limit or TICK for limit in limits))
+        limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.max_connection_age)
+        self._tick = tick_for(*limits, grace_allowed(settings), settings.reclaim_idle / 2)
         self._look_at = 0.0
 
     def __len__(self) -> int:

@@ -3,8 +3,7 @@
 A thread that waits in epoll and is woken reads the requests of those that have spoken, runs them, writes the replies
 and parks the connections again, without handing anything over; how many threads wait so at a time is said in
 `leadership`. The lookout's thread sees to deadlines and to leaders that are held up; and while every thread runs a
-request, it reads what comes, which waits in a queue that has an end. The main thread accepts connections, receives
-signals and sees to requests that run too long.
+request, it reads what comes, which waits in a queue that has an end. What the main thread does is in `threaded`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from rpcserver.workers.leadership import Leadership, PoolThread
 from rpcserver.workers.limits import WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, READ, WRITE
 from rpcserver.workers.refusals import give_up, refuse_request
-from rpcserver.workers.thread import ThreadedWorker, take_overdue
+from rpcserver.workers.threaded import ThreadedWorker, take_overdue
 
 if TYPE_CHECKING:
     from rpcserver.workers.base import WorkerSetup
