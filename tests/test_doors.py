@@ -49,7 +49,7 @@ DOORS = {
     "rpcshell.app.repl": {"rpcshell.shell.shell"},
     "rpcshell.app.script": {"rpcshell.lab.bench.conduct"},
     "rpcshell.app.script_output": {"rpcshell.line.masking", "rpcshell.view.render"},
-    "rpcshell.client.addresses": {"shlex", "urllib.parse"},
+    "rpcshell.client.addresses": {"rpcwire.socket_names", "shlex", "urllib.parse"},
     "rpcshell.client.any_client": {"rpcshell.client.description", "rpcshell.client.fleet.instances"},
     "rpcshell.client.async_client": {
         "asyncio",

@@ -120,7 +120,7 @@ def checked_path(text: str) -> str:
 
 
 def socket_path(path: str, text: str) -> str:
-    """The absolute path of a Unix socket, or its abstract name with an @ before it.
+    """The absolute path of a Unix socket, or its abstract name with an @ before it, as `socket_names` writes them.
 
     Raises:
         UsageError: It names none, or one that is too long.
@@ -131,8 +131,8 @@ def socket_path(path: str, text: str) -> str:
     if abstract and sys.platform != "linux":
         raise UsageError(f"abstract sockets are Linux's: {text!r}", hint="write unix:./@name for a file of that name")
     try:
-        absolute = path if abstract else str(Path.cwd() / path)
-        length = len(absolute.encode())
+        absolute = name_of_socket(path if abstract else str(Path.cwd() / path))
+        length = len(absolute.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as error:
         raise UsageError(f"target {text!r} is not valid Unicode") from error
     except OSError as error:
@@ -143,7 +143,25 @@ def socket_path(path: str, text: str) -> str:
             f"the socket path is {length} bytes long and the system takes {longest}: {absolute!r}",
             hint="use a shorter path",
         )
-    return absolute
+    return path_of_socket(absolute)
+
+
+def name_of_socket(path: str) -> str:
+    """The path of a Unix socket for system calls: bytes that are no UTF-8 may be written in it (`socket_names`)."""
+    if "\\udc" not in path:
+        return path
+    from rpcwire.socket_names import meant_name
+
+    return meant_name(path)
+
+
+def path_of_socket(name: str) -> str:
+    """The path of a Unix socket as it is written, of one as the system tells it."""
+    if name.isascii():
+        return name
+    from rpcwire.socket_names import written_name
+
+    return written_name(name)
 
 
 def _bracketed(address: str, text: str) -> tuple[str, int]:

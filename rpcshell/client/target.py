@@ -17,6 +17,8 @@ from rpcshell.client.addresses import (
     checked_url,
     command_words,
     host_and_port,
+    name_of_socket,
+    path_of_socket,
     refuse_user,
     service_name,
     socket_path,
@@ -141,10 +143,16 @@ class UnixTarget(Target, frozen=True):
     """A Unix socket.
 
     Attributes:
-        path: The absolute path of the socket file, or `@` and an abstract name (unix(7)).
+        path: The absolute path of the socket file, or `@` and an abstract name (unix(7)). A byte of it that is no UTF-8
+            is written as in `\\udce9`.
     """
 
     path: str
+
+    @classmethod
+    def at(cls, path: str) -> UnixTarget:
+        """The one of an absolute path that is known, as the system tells it or as it is written."""
+        return cls(path_of_socket(path))
 
     def __str__(self) -> str:
         return f"{self.prefix}unix:{self.path}"
@@ -157,7 +165,8 @@ class UnixTarget(Target, frozen=True):
     @property
     def name(self) -> str:
         """What connect(2) takes."""
-        return f"\0{self.path[1:]}" if self.abstract else self.path
+        name = name_of_socket(self.path)
+        return f"\0{name[1:]}" if self.abstract else name
 
 
 class ChildTarget(Target, frozen=True):

@@ -40,13 +40,14 @@ class Control:
     def __init__(
         self, path: str, *, timeout: float = _TIMEOUT, on_status: Callable[[ServerStatus], object] = lambda _: None
     ) -> None:
-        self.path = path
+        target = UnixTarget.at(path)
+        self.path = target.path
         self._on_status = on_status
         # Where nothing is there, connecting fails with a better message.
         with contextlib.suppress(OSError):
-            if not stat.S_ISSOCK(os.lstat(path).st_mode):
-                raise UsageError(f"{path} is no socket", hint=":servers lists the servers that can be steered")
-        self._client = _OwnersClient(UnixTarget(path), timeout=timeout, connect_timeout=timeout)
+            if not target.abstract and not stat.S_ISSOCK(os.lstat(target.name).st_mode):
+                raise UsageError(f"{self.path} is no socket", hint=":servers lists the servers that can be steered")
+        self._client = _OwnersClient(target, timeout=timeout, connect_timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -169,7 +169,7 @@ class _Inquiry:
         found: LocalServer | SilentServer | None = None
         try:
             with Control(path, timeout=timeout) as control:
-                found = LocalServer(path, control.status())
+                found = LocalServer(control.path, control.status())
         except ShellError as error:
             # Others were left behind by servers that were killed, or are not this user's: none that could be steered.
             late = isinstance(error, CallTimeout) or isinstance(error.__cause__, BlockingIOError)

@@ -28,8 +28,9 @@ def listens_at(address: str, target: Target) -> bool:
     except UsageError:
         return False
     if isinstance(listener, UnixTarget) and isinstance(target, UnixTarget):
-        may_be_same = listener.path == target.path or not (listener.abstract or target.abstract)
-        return may_be_same and os.path.realpath(listener.path) == os.path.realpath(target.path)
+        if listener.abstract or target.abstract:
+            return listener.path == target.path
+        return os.path.realpath(listener.name) == os.path.realpath(target.name)
     listening, wanted = _tcp(listener), _tcp(target)
     if listening is None or wanted is None or listening.port != wanted.port:
         return False
@@ -58,11 +59,11 @@ def _holds_unix(pid: int, held: Set[str], target: UnixTarget) -> bool | None:
     except OSError:
         return None
     if target.abstract:
-        return os.fsencode(target.path) in names
+        return os.fsencode(f"@{target.name[1:]}") in names
     # A socket is listed by the path that bind(2) was given, which may begin anywhere; it ends in the name of the file.
-    if os.fsencode(os.path.basename(os.path.realpath(target.path))) not in map(os.path.basename, names):  # noqa: PTH119
+    if os.fsencode(os.path.basename(os.path.realpath(target.name))) not in map(os.path.basename, names):  # noqa: PTH119
         return False
-    return listener_at(target.path) == pid or None
+    return listener_at(target.name) == pid or None
 
 
 def is_on_this_machine(target: Target) -> bool:

@@ -21,6 +21,7 @@ from rpcshell.servers.listeners import listens_at
 from rpcshell.servers.processes import is_stopped
 from rpcshell.servers.standstill import refusal
 from rpcshell.view.escape import visible
+from rpcwire.socket_names import meant_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +131,7 @@ class Supervisor:
             return int(text) > _LAST_PORT or any(
                 (folder / f"{int(text)}.sock").exists() for folder in control_folders()
             )
-        return text.startswith("/") and Path(text).parent in control_folders()
+        return text.startswith("/") and Path(meant_name(text)).parent in control_folders()
 
     def attach(self, text: str) -> LocalServer:
         """Join a server of this machine: calls go to it from now on, and it can be watched and steered.

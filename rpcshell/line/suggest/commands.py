@@ -16,6 +16,7 @@ from rpcshell.line.suggest.names import (
 )
 from rpcshell.line.suggest.surroundings import ArgumentSpec, CommandSpec, OptionSpec, Surroundings
 from rpcshell.line.suggest.variables import preview
+from rpcwire.socket_names import meant_name, written_name
 
 _LEAD = ":_ "
 """Makes a command line of any text, so that it is cut into words."""
@@ -207,10 +208,10 @@ class _Values:
             for choice, meta in [*dialects, *(kind for kind in _KINDS if typed and kind[0].startswith(typed))]:
                 yield Suggestion(choice, start, end, choice, meta, "argument")
         elif spoken.rpartition(":")[2] == "unix":
-            for path in self._around.paths(rest):
-                text = f"{spoken}:{path.text}"
+            for path in self._around.paths(meant_name(rest)):
+                text = f"{spoken}:{written_name(path.text)}"
                 if text not in known:
-                    yield Suggestion(as_word(text), start, end, path.name, path.meta, "path")
+                    yield Suggestion(as_word(text), start, end, written_name(path.name), path.meta, "path")
         elif spoken:
             known_kinds = dict(_KINDS)
             for choice in self._around.dialects(typed):

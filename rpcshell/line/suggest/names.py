@@ -14,6 +14,7 @@ import msgspec
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import method_text
 from rpcshell.line.method_index import MENU
+from rpcwire.socket_names import written_name
 
 _T = TypeVar("_T")
 
@@ -91,7 +92,7 @@ def list_paths(typed: str) -> Iterator[PathChoice]:
         return
     lead = typed[: len(typed) - len(prefix)]
     for name, is_folder in sorted(found)[:_MAX_PATHS]:
-        if not name.isprintable():
+        if not written_name(name).isprintable():
             continue
         shown = f"{name}/" if is_folder else name
         yield PathChoice(f"{lead}{shown}", shown, "folder" if is_folder else "file")
@@ -102,6 +103,9 @@ def suggest_paths(
 ) -> Iterator[Suggestion]:
     """Paths that begin with a word as it was typed, quotes included, to replace `start` to `end`."""
     for path in listing(as_typed(raw)):
+        if not path.text.isprintable():
+            # Nothing that can be typed here means a byte that is no UTF-8.
+            continue
         yield Suggestion(as_word(path.text), start, end, path.name, path.meta, "path")
 
 
@@ -114,6 +118,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def as_typed(raw: str) -> str:
     """What the user means by the part of a word left of the cursor: the text without its quotes."""
+    if raw.startswith("'") and raw.count("'") == 1:
+        return raw[1:]
     return raw.replace("\\", "").replace('"', "").replace("'", "") if _NEEDS_QUOTES.search(raw) else raw
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from rpcserver.system.errors import ServerError
 from rpcwire.framings import FRAMINGS
+from rpcwire.socket_names import meant_name, written_name
 
 NATIVE: Final = "u32le"  # the framing of the protocol, which addresses do not name
 
@@ -43,13 +44,16 @@ class TcpBind(msgspec.Struct, frozen=True):
 
 
 class UnixBind(msgspec.Struct, frozen=True):
-    """A path to listen on with a Unix socket, or `@` and an abstract name; a file of such a name is `./@name`."""
+    """A path to listen on with a Unix socket, or `@` and an abstract name; a file of such a name is `./@name`.
+
+    It is as `os.fsdecode` has it; `str` writes it as UTF-8 can, and `parse_bind` reads that.
+    """
 
     path: str
     framing: str = NATIVE
 
     def __str__(self) -> str:
-        return with_framing(f"unix:{self.path}", self.framing)
+        return with_framing(f"unix:{written_name(self.path)}", self.framing)
 
     @property
     def abstract(self) -> bool:
@@ -63,8 +67,8 @@ class UnixBind(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_name(cls, name: str | bytes) -> UnixBind:
-        """The one that getsockname(2) tells of, as far as text can say it."""
-        text = os.fsencode(name).decode("utf-8", "backslashreplace")
+        """The one that getsockname(2) tells of."""
+        text = os.fsdecode(name)
         if text.startswith("\0"):
             return cls(f"@{text[1:]}")
         return cls(f"./{text}" if text.startswith("@") else text)
@@ -87,7 +91,7 @@ def parse_bind(text: str) -> Bind:
             raise ValueError(f"{framing!r} is no framing: there are {', '.join(FRAMINGS)}")
         return msgspec.structs.replace(parse_bind(rest if kind == "tcp://" else kind + rest), framing=framing)
     if text.startswith("unix:"):
-        path = text.removeprefix("unix:")
+        path = meant_name(text.removeprefix("unix:"))
         if not path or "\0" in path:
             raise ValueError("a Unix socket needs a path, as in unix:/run/user/1000/calc.sock")
         if path == "@":

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import NATIVE, BindError, TcpBind, UnixBind, format_host_port, with_framing
-from rpcserver.system.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -205,7 +204,7 @@ class UnixListener(Listener):
     def __init__(self, listening: socket.socket, bind: UnixBind) -> None:
         self._path = None if bind.abstract else Path(bind.path).absolute()
         # Who reads the address may be in another folder, where a server of theirs may listen at the same relative path.
-        super().__init__(listening, f"unix:{printable(bind.path if self._path is None else str(self._path))}")
+        super().__init__(listening, str(UnixBind(bind.path if self._path is None else str(self._path))))
         self._identity = None if self._path is None else _identity(self._path)
         self._owner = os.getpid()
 

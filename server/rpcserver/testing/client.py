@@ -14,6 +14,7 @@ from msgspec import UNSET
 from rpcserver.system.addresses import UnixBind
 from rpcserver.system.errors import RpcError
 from rpcwire import ClientConnection, Reply, TruncatedFrame
+from rpcwire.socket_names import meant_name
 
 if TYPE_CHECKING:
     import ssl
@@ -125,7 +126,7 @@ class Client:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 self._socket.settimeout(self.timeout)
-                self._socket.connect(UnixBind(self.address.removeprefix("unix:")).name)
+                self._socket.connect(UnixBind(meant_name(self.address.removeprefix("unix:"))).name)
             except OSError:
                 self._socket.close()
                 raise

@@ -267,6 +267,20 @@ def test_a_file_whose_name_begins_as_an_abstract_one_is_listened_on(
     assert UnixBind.of_name(listener.socket.getsockname()) == UnixBind("./@file")
 
 
+@pytest.mark.parametrize("abstract", [True, False], ids=["abstract", "file"])
+def test_a_name_that_is_no_utf8_is_listened_on_and_told_as_text(
+    abstract: bool, tmp_path: Path, opened: list[Listener]
+) -> None:
+    where = f"{abstract_name()}-" if abstract else f"{tmp_path}/"
+    bind = parse_bind(f"unix:{where}caf\udce9")
+    assert parse_bind(f"unix:{where}caf\\udce9") == bind
+    (listener,) = listen(opened, bind)
+    assert listener.address == f"unix:{where}caf\\udce9"
+    name = listener.socket.getsockname()
+    assert os.fsencode(name).endswith(b"caf\xe9")
+    assert UnixBind.of_name(name) == bind
+
+
 def without_devices(listener: Listener) -> None:
     """As where only root may bind a socket to a device: before Linux 5.7."""
     listener._least_hops = _LEAST_HOPS[listener.socket.family]

@@ -74,6 +74,8 @@ targets = st.one_of(
         ("/run/calc.sock", UnixTarget("/run/calc.sock")),
         ("unix:@calc", UnixTarget("@calc")),
         ("unix:@/org/example/", UnixTarget("@/org/example/")),
+        ("unix:@caf\udce9", UnixTarget("@caf\\udce9")),
+        ("unix:/run/caf\\udce9", UnixTarget("/run/caf\\udce9")),
         ("jsonrpc:unix:/run/vm.sock", UnixTarget("/run/vm.sock", dialect="jsonrpc")),
         ("jsonrpc+line:example.org:80", TcpTarget("example.org", 80, dialect="jsonrpc+line")),
         ("jsonrpc1:80", TcpTarget("localhost", 80, dialect="jsonrpc1")),
@@ -93,6 +95,22 @@ targets = st.one_of(
 )
 def test_every_form_of_a_target_is_read(text: str, target: Target) -> None:
     assert Target.parse(text) == target
+
+
+@pytest.mark.parametrize(("path", "name"), [("@caf\\udce9", "\0caf\udce9"), ("/run/\\udcff.sock", "/run/\udcff.sock")])
+def test_bytes_of_a_sockets_name_that_are_no_utf8_are_written_as_text(path: str, name: str) -> None:
+    target = Target.parse(f"unix:{path}")
+    assert isinstance(target, UnixTarget)
+    assert (str(target), target.name) == (f"unix:{path}", name)
+
+
+def test_a_relative_socket_path_may_begin_in_a_folder_whose_name_is_no_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert Target.parse("unix:calc.sock") == UnixTarget(f"{tmp_path}/caf\\udce9/calc.sock")
 
 
 @pytest.mark.parametrize("text", ["unix:calc.sock", "./calc.sock"])
@@ -130,7 +148,7 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         ("unix:/run/", "names no socket"),
         ("/run/\0x", "names no socket"),
         ("/" + "x" * 200, "bytes long"),
-        ("/run/\udcff", "not valid Unicode"),
+        ("/run/\ud800", "not valid Unicode"),
         ("tls://", "no host and port"),
         ("tls://host", "has no port"),
         ("tls://host:443/path", "more than a host and a port"),

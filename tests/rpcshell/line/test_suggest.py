@@ -70,6 +70,18 @@ def test_sockets_of_targets(tmp_path: Path, place: str) -> None:
     assert texts(f":connect '{place}{tmp_path}/b |") == [f"'{place}{tmp_path}/b c'"]
 
 
+def test_sockets_whose_names_are_no_utf8_are_offered_as_they_can_be_typed(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    (folder / "\udcff.sock").touch()
+    (folder / "a\nb").touch()
+    written = f"unix:{tmp_path}/caf\\udce9/"
+    assert texts(f":connect unix:{tmp_path}/|") == [f"'{written}'"]
+    assert texts(f":connect '{written}|") == [f"'{written}\\udcff.sock'"]
+    # As a file of a command they cannot be typed.
+    assert texts(f":spawn {tmp_path}/|") == []
+
+
 @pytest.mark.parametrize(
     ("marked", "expected"),
     [

@@ -95,6 +95,36 @@ def test_a_control_steers(server: SpawnedServer) -> None:
             control.kill_worker(99)
 
 
+@pytest.mark.parametrize("abstract", [True, False], ids=["abstract", "file"])
+def test_a_server_whose_sockets_have_names_that_are_no_utf8_is_found_and_steered(
+    abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    written = f"unix:@rpcshell-\\udce9-{os.getpid()}" if abstract else f"unix:{tmp_path}/caf\\udce9/calc.sock"
+    started = SpawnedServer.start(SpawnOptions(1, bind=(written,)))
+    session = Session()
+    try:
+        assert started.addresses == (written,)
+        control = path_of(started)
+        assert control == f"{tmp_path}/caf\\udce9/rpcserver/{started.pid}.sock"
+        for given in (written, written.replace("\\udce9", "\udce9")):
+            session.connect(given)
+            assert session.call("ping", 1).result == 1
+            assert str(session.target) == written
+            assert Supervisor(session).path() == control
+        supervisor = Supervisor(session)
+        for name in (written, control, str(started.pid)):
+            assert supervisor.attach(name).path == control
+        assert supervisor.names_server(control)
+        with supervisor.control() as steered:
+            assert steered.status().listeners[0].address == written
+    finally:
+        session.close()
+        started.stop()
+
+
 def test_a_server_at_an_abstract_socket_is_started_found_and_steered() -> None:
     address = f"unix:@rpcshell-test-{os.getpid()}"
     started = SpawnedServer.start(SpawnOptions(1, bind=(address,)))
