@@ -72,10 +72,11 @@ _PROGRAMS: Final[dict[str, tuple[str, str]]] = {
 _MASKED: Final = r"(?<![^\s\"'])(?=\*{3}(?![^\s\"']))"
 """In a list, a mask stands in the place of an option and its value."""
 
-_PROGRAM: Final = re.compile(
+# `re` compiles them when they are first used, which takes as long as to load the language, and keeps them.
+_PROGRAM: Final = (
     r"\b(?<![.-])(?:" + "|".join(rf"(?P<{kind}>{names})" for kind, (names, _) in _PROGRAMS.items()) + r")(?![\w.-])"
 )
-_PASSWORDS: Final = {kind: re.compile(f"{passwords}|{_MASKED}") for kind, (_, passwords) in _PROGRAMS.items()}
+_PASSWORDS: Final = {kind: f"{passwords}|{_MASKED}" for kind, (_, passwords) in _PROGRAMS.items()}
 _RUNS_ANOTHER: Final = "_p"
 """The kind of sshpass: only its first option is its own, as in `sshpass -p PASSWORD ssh -p 2222`."""
 
@@ -87,13 +88,13 @@ _BLANK: Final = re.compile(r"\s")
 
 def passwords_in_commands(text: str, start: int, end: int) -> Iterator[int]:
     """Where each password begins in text with commands of a shell."""
-    programs = list(_PROGRAM.finditer(text, start, end))
+    programs = list(re.compile(_PROGRAM).finditer(text, start, end))
     for number, program in enumerate(programs):
         following = programs[number + 1].start() if number + 1 < len(programs) else end
         closing = _COMMAND_END.search(text, program.end(), following)
         last = closing.start() if closing else following
         kind = program.lastgroup or ""
-        for password in _PASSWORDS[kind].finditer(text, program.end(), last):
+        for password in re.compile(_PASSWORDS[kind]).finditer(text, program.end(), last):
             yield password.end()
             if kind == _RUNS_ANOTHER:
                 break
@@ -137,4 +138,4 @@ def _is_option(item: object) -> bool:
 
 
 def _is_program(item: object) -> bool:
-    return isinstance(item, str) and len(item) <= _LONGEST_NAME and _PROGRAM.search(item) is not None
+    return isinstance(item, str) and len(item) <= _LONGEST_NAME and re.search(_PROGRAM, item) is not None

@@ -75,8 +75,8 @@ value but its first character."""
 _CLOSES: Final = {",", "}", "]"}
 _REST_END: Final = re.compile(r"""["'\r\n]""")
 _QUERY_END: Final = re.compile(r"""[&#\s"'<>]""")
-_PLAIN: Final = re.compile(
-    r"""//(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]{1,200})@   # RFC 3986, section 3.2.1
+_PLAIN: Final = r"""(?xi)
+    //(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]{1,200})@   # RFC 3986, section 3.2.1
     | (?<![^\s"'=])(?P<login>\*{3}|[^\s/@"'<>=:]+:(?!//)[^\s"'<>]{1,200})@(?:[\w.-]+|\[[\da-f:.]+\]):\d{1,5}(?![\w:])
     | \bbearer\s+(?P<bearer>[^\s"']{4,}|\*{3})                                           # RFC 6750
     | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+|"\*{3}")  # curl(1)
@@ -85,9 +85,7 @@ _PLAIN: Final = re.compile(
     | \b(?:echo|printf)\s+(?:-\w+\s+)*["']?(?!\$)(?P<piped>[^|"'\n]{1,200}?)["']?\s*\|\s*
       (?:chpasswd\b|passwd\s+--stdin|sudo\s(?:[^|\n]{0,80}\s)?-\w*S|[^|\n]{1,80}\s--pass(?:word|phrase)-(?:stdin|fd)\b)
     | \b(?:machine\s+\S+|default)\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+(?P<netrc>[^\s"']+)   # netrc(5)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+    """
 """What is a secret by its looks, or was one: the user and password of an URL or of host:port, tokens, private keys."""
 
 _XML_TEXT_ELEMENT: Final = re.compile(r"<(?P<name>[\w.:-]{1,64})(?:\s[^<>]*)?>(?P<value>[^<>]+)</")
@@ -187,9 +185,12 @@ def may_hold_secrets(text: str) -> bool:
 def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
     """Where the secrets are in text of another language, such as a shell command, an URL or a log; in order."""
     begin, end = start, len(text) if end is None else end
-    spans = [found.span(found.lastgroup or 0) for found in _PLAIN.finditer(text, start, end)]
-    spans += [found.span("value") for found in _XML_TEXT_ELEMENT.finditer(text, start, end) if is_secret(found["name"])]
-    spans += [(first, _value_end(text, first, begin, end)) for first in passwords_in_commands(text, start, end)]
+    elements = _XML_TEXT_ELEMENT.finditer(text, start, end)
+    spans = [element.span("value") for element in elements if is_secret(element["name"])]
+    if may_hold_secrets(text) or "***" in text:
+        # These patterns take longest to compile.
+        spans += [found.span(found.lastgroup or 0) for found in re.compile(_PLAIN).finditer(text, start, end)]
+        spans += [(first, _value_end(text, first, begin, end)) for first in passwords_in_commands(text, start, end)]
     while found := _NAMED.search(text, start, end):
         marked = found["rest"] or found["mark"].strip() or found["dashes"]
         if not marked or not is_secret(found["name"]):

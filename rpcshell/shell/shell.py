@@ -5,7 +5,6 @@ The prompt, scripts and one-shot lines all go through here. Showing is the outpu
 
 from __future__ import annotations
 
-import copy
 import sys
 from functools import cache
 from itertools import chain
@@ -280,8 +279,8 @@ class Shell:
 
     def derived(self, **differences: Any) -> Self:
         """A shell that shares all but a few attributes with this one."""
-        derived = copy.copy(self)
-        vars(derived).update(differences)
+        derived = type(self).__new__(type(self))
+        vars(derived).update(vars(self), **differences)
         return derived
 
     def _call(self, line: Line, call: CallLine) -> None:

@@ -46,3 +46,19 @@ def test_the_first_prompt_loads_neither_the_protocol_nor_the_language() -> None:
         "rpcshell.commands",
     }
     assert not loaded & unneeded
+
+
+def test_patterns_of_secrets_in_commands_are_compiled_for_lines_that_may_have_some() -> None:
+    code = """
+import re
+compiled, compile = [], re.compile
+re.compile = lambda pattern, flags=0: compiled.append(pattern) or compile(pattern, flags)
+from rpcshell.line.masking import mask_line
+mask_line('user.get {"id": 1, "tags": [{"name": "x"}]} # the first')
+usual = len(compiled)
+mask_line("!mysql -pXYZ")
+print([any(word in pattern for pattern in part for word in ("mysql", "PRIVATE"))
+       for part in (compiled[:usual], compiled[usual:])])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == "[False, True]"
