@@ -52,7 +52,7 @@ def test_patterns_of_secrets_in_commands_are_compiled_for_lines_that_may_have_so
     code = """
 import re
 compiled, compile = [], re.compile
-re.compile = lambda pattern, flags=0: compiled.append(pattern) or compile(pattern, flags)
+re.compile = lambda pattern, flags=0: compiled.append(str(pattern)) or compile(pattern, flags)
 from rpcshell.line.masking import mask_line
 mask_line('user.get {"id": 1, "tags": [{"name": "x"}]} # the first')
 usual = len(compiled)
