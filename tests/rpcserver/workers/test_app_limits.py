@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import of_each_kind, preloaded_too
+from tests.models import of_each_kind_and, preloaded_too
 from tests.servers import PROBE_APP, launched, running
 
 LOWERED = (
@@ -23,14 +23,14 @@ def lower(soft: int, hard: int | None = None) -> None:
 
 
 @pytest.mark.samples(3)
-@pytest.mark.parametrize("code", ["lower(3)", "service.on_worker_start(lambda: lower(3))"], ids=["import", "hook"])
 @preloaded_too
-@of_each_kind
+# There the hook runs in each connection's own process.
+@of_each_kind_and(
+    "code", {"import": "lower(3)", "hook": "service.on_worker_start(lambda: lower(3))"}, but=("fork", "hook")
+)
 def test_the_limit_of_descriptors_that_an_app_lowers_is_put_back(
     model: str, preload: tuple[str, ...], code: str, tmp_path: Path
 ) -> None:
-    if model == "fork" and "on_worker_start" in code:
-        pytest.skip("the hook runs in the connection's own process")
     with running("-m", model, "-w", "1", *preload, app=LOWERED + code, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call("echo", 1).result == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import of_each_kind, preloaded_too
+from tests.models import of_each_kind_and, preloaded_too, some
 from tests.servers import PROBE_APP, gates, running
 
 FORKED = """
@@ -18,7 +18,7 @@ def forked() -> int:
     return os.waitpid(pid, 0)[1]
 """
 TIMEOUT = f"{PROBE_APP}{FORKED}\nsocket.setdefaulttimeout(0.001)\n"
-# As libraries for proxies do, and those that keep tests off the network. A loop cannot do without.
+# As libraries for proxies do, and those that keep tests off the network.
 REPLACED = f"""{PROBE_APP}{FORKED}
 class Blocked(socket.socket):
     def __init__(self, *_: object, **__: object) -> None:
@@ -31,14 +31,12 @@ QUIET = {"PYTHONWARNINGS": "ignore"}
 
 
 @pytest.mark.samples(3)
-@pytest.mark.parametrize("app", [TIMEOUT, REPLACED], ids=["timeout", "replaced"])
 @preloaded_too
-@of_each_kind
+# A loop makes sockets itself.
+@of_each_kind_and("app", {"timeout": TIMEOUT, "replaced": REPLACED}, but=("async", "replaced"))
 def test_an_app_that_changes_what_sockets_are_is_served_as_any(
     model: str, preload: tuple[str, ...], app: str, tmp_path: Path
 ) -> None:
-    if model == "async" and app == REPLACED:
-        pytest.skip("the loop makes sockets itself")
     entered, leave = gates(tmp_path)
     options = ("-m", model, "-w", "1", "--drain-timeout", "60", "--drain-grace", "15", *preload)
     with running(*options, app=app, env=QUIET, folder=tmp_path) as server:
@@ -74,10 +72,9 @@ def shut_down() -> None:
 """
 
 
-@of_each_kind
+# The children in which handlers run hold no listener in the fork model.
+@pytest.mark.parametrize("model", some("sync", "async", but="fork"))
 def test_a_listener_that_an_app_shuts_down_listens_again(model: str, tmp_path: Path) -> None:
-    if model == "fork":
-        pytest.skip("the children in which handlers run hold no listener")
     with running("-m", model, "-w", "2", app=SHUTS_ALL_DOWN, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call("shut_down").fault is None

@@ -14,6 +14,7 @@ from rpcshell.app.shell_completion import completes_bench
 from rpcshell.servers.target_memory import TargetMemory
 from tests.e2e.terminal import CTRL_D, SHELL, TAB, Terminal
 
+SHELLS = ("bash", "zsh", "fish")
 KILL_LINE = "\x15"
 CONFIG = "[targets]\nproduction = 'tls://rpc.example.org:8443'\n"
 
@@ -89,13 +90,27 @@ def test_zsh_and_fish_are_offered_the_same(home: Path) -> None:
     assert "plain,production" in ",".join(complete(home, "fish", "rpcshell prod"))
 
 
-@pytest.mark.samples(1)
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_is_good_for_its_shell(shell: str) -> None:
+def script_for(shell: str) -> str:
     done = subprocess.run([*SHELL, "--completion", shell], capture_output=True, text=True, timeout=30, check=True)
-    assert f"_RPCSHELL_COMPLETE={shell}_complete" in done.stdout
-    if shutil.which(shell) is not None:
-        subprocess.run([shell, "-n"], input=done.stdout, text=True, timeout=30, check=True)
+    return done.stdout
+
+
+@pytest.mark.samples(1)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_has_a_script_of_its_own(shell: str) -> None:
+    assert f"_RPCSHELL_COMPLETE={shell}_complete" in script_for(shell)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "shell",
+    [
+        pytest.param(shell, marks=pytest.mark.skipif(shutil.which(shell) is None, reason=f"there is no {shell}"))
+        for shell in SHELLS
+    ],
+)
+def test_the_script_is_good_for_its_shell(shell: str) -> None:
+    subprocess.run([shell, "-n"], input=script_for(shell), text=True, timeout=30, check=True)
 
 
 @pytest.mark.thorough
