@@ -43,24 +43,24 @@ TEMPLATES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.just("$method"), inner, max_size=3),
     max_leaves=8,
 )
-TABLES = st.fixed_dictionaries(
+_REPLY = {
+    "ok": st.dictionaries(PATHS, JSON, max_size=2),
+    "result": PATHS | st.lists(PATHS, max_size=2),
+    "error": PATHS,
+    "code": PATHS,
+    "more": PATHS,
+}
+_BESIDE = {
+    "no-params": JSON,
+    "event": st.fixed_dictionaries({"key": PATHS}, optional={"name": PATHS, "params": PATHS})
+    | st.fixed_dictionaries({"has": st.dictionaries(PATHS, JSON, min_size=1, max_size=2)}),
+    "names": st.lists(KEYS) | st.fixed_dictionaries({"method": KEYS}, optional={"path": PATHS, "prefix": KEYS}),
+}
+ANY_TABLES = st.fixed_dictionaries(
     {"request": TEMPLATES},
     optional={
-        "no-params": JSON,
-        "reply": st.fixed_dictionaries(
-            {},
-            optional={
-                "ok": st.dictionaries(PATHS, JSON, max_size=2),
-                "result": PATHS | st.lists(PATHS, max_size=2),
-                "error": PATHS,
-                "code": PATHS,
-                "id": PATHS,
-                "more": PATHS,
-            },
-        ),
-        "event": st.fixed_dictionaries({"key": PATHS}, optional={"name": PATHS, "params": PATHS})
-        | st.fixed_dictionaries({"has": st.dictionaries(PATHS, JSON, min_size=1, max_size=2)}),
-        "names": st.lists(KEYS) | st.fixed_dictionaries({"method": KEYS}, optional={"path": PATHS, "prefix": KEYS}),
+        **_BESIDE,
+        "reply": st.fixed_dictionaries({}, optional={**_REPLY, "id": PATHS}),
         "framing": st.sampled_from(["line", "stream", "nul", "x"]),
         "hello": JSON,
         "hello-reply": st.booleans(),
@@ -71,6 +71,20 @@ TABLES = st.fixed_dictionaries(
     },
 )
 """Tables of dialects, most of which make no sense."""
+
+SOUND_TABLES = st.fixed_dictionaries(
+    {"request": st.sampled_from([{"a": "$method", "b": "$params"}, ["$method", "$params"]])},
+    optional={**_BESIDE, "reply": st.fixed_dictionaries({}, optional=_REPLY)},
+) | st.fixed_dictionaries(
+    {
+        "request": st.just({"a": "$method", "b": "$id"}),
+        "reply": st.fixed_dictionaries({"id": KEYS}, optional=_REPLY),
+    },
+    optional=_BESIDE,
+)
+"""Such as make sense, nearly all of them."""
+
+TABLES = SOUND_TABLES | ANY_TABLES
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcserver.system.addresses import Bind, BindError, TcpBind, UnixBind, format_host_port, parse_bind, peer_address
@@ -76,7 +76,14 @@ def test_what_is_no_address_is_refused_with_what_would_be_one(text: str, hint: s
         parse_bind(text)
 
 
-@given(st.text())
+HOSTS = st.sampled_from(["127.0.0.1", "[::1]", "localhost", "*", "unix:/run/calc", "unix:@calc", "unix:calc", "fd://3"])
+ADDRESSES = st.tuples(
+    st.sampled_from(["", "", "line+"]), HOSTS, st.sampled_from(["", ":0", ":8080"]), st.text(max_size=2)
+)
+
+
+@example("line+unix:@calc")
+@given(st.text() | ADDRESSES.map("".join))
 def test_reading_an_address_never_fails_in_another_way(text: str) -> None:
     try:
         bind = parse_bind(text)

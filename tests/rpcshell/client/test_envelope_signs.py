@@ -16,7 +16,7 @@ from rpcshell.client.dialects.recognition import Recognition
 from rpcshell.client.dialects.steps import OTHER_FORM
 from rpcwire import encode_value
 from tests.rpcshell.client.test_envelope import MINE, answering, mine, suricata
-from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN
+from tests.rpcshell.enveloped import JSON, KEA, SOUND_TABLES, SURICATA, TABLES, WATCHMAN
 from tests.rpcshell.peers import Handler, Peer, serving
 
 
@@ -49,7 +49,10 @@ def lines_of(said: list[Any]) -> bytes:
     return b"".join(encode_value(one) + b"\n" for one in said)
 
 
-@given(TABLES, st.binary() | st.lists(JSON).map(lines_of))
+ASKING = SOUND_TABLES.map(lambda table: {**table, "names": {"method": "a"}})
+
+
+@given(TABLES | ASKING, st.binary() | st.lists(JSON).map(lines_of))
 def test_any_table_has_signs_and_any_bytes_can_be_looked_at(table: dict[str, Any], first: bytes) -> None:
     try:
         envelope = Envelope.from_table(table)

@@ -192,7 +192,7 @@ def test_a_printed_target_is_read_back(target: Target) -> None:
     assert Target.parse(str(target)) == target
 
 
-@given(st.text(max_size=40))
+@given(st.text(max_size=40) | st.tuples(targets.map(str), st.text(max_size=2)).map("".join))
 def test_any_text_is_a_target_or_a_usage_error(text: str) -> None:
     try:
         target = Target.parse(text)

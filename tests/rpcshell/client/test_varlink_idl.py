@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcshell.client.dialects.varlink import described
@@ -142,13 +142,23 @@ WORDS += ["int", "any", "# said\n", "\n", " ", "a.b", "[Supports 'more' flag]", 
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join) | st.text(max_size=60)
 
 
-@given(TEXTS)
+HALVES = st.lists(st.integers(0, len(STATES)), min_size=2, max_size=2).map(sorted)
+
+
+@given(TEXTS | HALVES.map(lambda places: STATES[: places[0]] + STATES[places[1] :]))
 def test_whatever_a_definition_is_it_makes_a_catalog(text: str) -> None:
     for method in Catalog.from_openrpc(described({}, {"a.b": text}).document).methods.values():
         assert method.signature
 
 
-@given(st.lists(st.integers(0, len(STATES)), min_size=2, max_size=2))
+@example([len(STATES), len(STATES)])
+@given(HALVES)
 def test_half_a_definition_is_better_than_none(places: list[int]) -> None:
-    first, last = sorted(places)
-    parse("a.b", STATES[:first] + STATES[last:], "#/t")
+    first, last = places
+    found = [method["name"] for method in parse("a.b", STATES[:first] + STATES[last:], "#/t").methods]
+    assert found[: len(names_in(first))] == names_in(first)
+
+
+def names_in(size: int) -> list[str]:
+    """The methods that end in the first so many characters."""
+    return [method["name"] for method in parse("a.b", STATES[:size], "#/t").methods]
