@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -76,8 +77,9 @@ def test_an_id_of_another_type_is_an_invalid_request(caller: Caller, identity: A
 @pytest.mark.parametrize(("method", "params"), [("add", [1]), ("later", [1]), ("add", []), ("broken", None), ("no", 1)])
 def test_meta_comes_when_asked_for(caller: Caller, method: str, params: Any) -> None:
     caller.request("ping")
+    began = time.perf_counter_ns()
     meta = caller.request(method, params, meta=True)["meta"]
-    assert 0 <= meta.pop("service_us") < 5_000_000
+    assert 0 <= meta.pop("service_us") <= (time.perf_counter_ns() - began) / 1000
     assert meta == {"worker": 3, "pid": 4711, "generation": 2, "model": "sync", "served": 2}
     assert "meta" not in caller.request(method, params, meta=False)
 
@@ -85,7 +87,9 @@ def test_meta_comes_when_asked_for(caller: Caller, method: str, params: Any) -> 
 def test_service_time_is_the_handlers(caller: Caller) -> None:
     held = threading.Event()
     slow = caller_of(lambda: held.wait(0.02))
-    assert 20_000 <= slow.request("f", meta=True)["meta"]["service_us"] < 5_000_000
+    began = time.perf_counter_ns()
+    took = slow.request("f", meta=True)["meta"]["service_us"]
+    assert 20_000 <= took <= (time.perf_counter_ns() - began) / 1000
 
 
 def test_served_counts_every_request_whatever_its_answer(caller: Caller) -> None:
