@@ -310,7 +310,7 @@ def test_sockets_of_killed_servers_are_removed_and_others_left_alone(tmp_path: P
     runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
     with running("-w", "1", folder=tmp_path, env=runtime) as killed:
         killed.signal(signal.SIGKILL)
-        killed.process.wait(30)
+        killed.process.wait(PATIENCE)
         assert Path(control_path(killed)).parent == tmp_path / "rpcserver"
         assert Path(control_path(killed)).exists()
         with running("-w", "1", folder=tmp_path, env=runtime) as living:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.models import some
 from tests.rpcserver.ops.series import Series, of_worker, series
-from tests.servers import PATIENCE, PROBE_APP, all_gone, launched, running, watched
+from tests.servers import PATIENCE, PROBE_APP, all_gone, launched, running, until, watched
 
 
 def scraped(address: str) -> Series:
@@ -163,9 +163,8 @@ def test_calls_are_told_by_method_and_outcome(model: str, tmp_path: Path) -> Non
 def test_calls_of_every_process_of_the_fork_model_are_told_by_method(tmp_path: Path) -> None:
     with running("-w", "1", "-m", "fork", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
         address = metrics_address(server.wait_for_log("metrics are at"))
-        deadline = time.monotonic() + PATIENCE
+        counted = ("rpcserver_method_seconds_count", (("method", "echo"),))
         for calls in range(1, 4):
             with server.connect() as client:
                 client.call("echo", {})
-            while scraped(address).get(("rpcserver_method_seconds_count", (("method", "echo"),))) != calls:
-                assert time.monotonic() < deadline
+            until(lambda calls=calls: scraped(address).get(counted) == calls)  # type: ignore[misc]

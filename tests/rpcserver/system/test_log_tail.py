@@ -17,7 +17,7 @@ from rpcserver.system.log import LineHandler
 from rpcserver.system.log_tail import NotAFile, last_lines, lines_since
 from rpcwire.control import LogPart, LogPosition
 from tests.rpcserver.steering import steering
-from tests.servers import PATIENCE, running
+from tests.servers import PATIENCE, running, until
 
 
 def opened(path: Path) -> int:
@@ -202,9 +202,8 @@ def test_the_log_is_followed_from_file_to_file(tmp_path: Path) -> None:
 
         log.rename(tmp_path / "server.log.1")
         server.signal(signal.SIGUSR1)
+        until(log.exists)
         deadline = time.monotonic() + PATIENCE
-        while not log.exists():
-            assert time.monotonic() < deadline
         client.call("say", ["four"])
         while not (found := arbiter.call("arbiter.log_since", position=part["next"]))["anew"]:
             assert time.monotonic() < deadline

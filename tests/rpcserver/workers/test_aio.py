@@ -10,13 +10,12 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.rpcserver.aio_serving import peak_memory, serving
-from tests.servers import PATIENCE, Client, gates, request, running
+from tests.servers import PATIENCE, Client, gates, request, running, until
 
 
 def test_every_kind_of_handler_is_served_where_it_belongs(tmp_path: Path) -> None:
@@ -175,9 +174,7 @@ def test_connections_are_shared_out_fairly(tmp_path: Path) -> None:
     with serving(tmp_path, workers=4) as server, contextlib.ExitStack() as stack:
         served = dict.fromkeys(server.workers(), 0)
         for _ in range(40):
-            deadline = time.monotonic() + PATIENCE
-            while not all(all_threads_wait(pid) for pid in served):
-                assert time.monotonic() < deadline
+            until(lambda: all(map(all_threads_wait, served)))
             client = stack.enter_context(server.connect())
             served[client.call("pid").result] += 1
         # Turns that a busy machine has them miss, others take; without any, one would have nearly all.

@@ -47,7 +47,7 @@ def test_a_coroutine_that_resists_its_cancellation_loses_its_connection_only(tmp
         client.close()
         other.close()
         server.signal(signal.SIGTERM)
-        assert server.wait(30) == 0
+        assert server.wait() == 0
         assert "did not stop in time" not in server.log()
 
 
@@ -192,7 +192,7 @@ def test_what_runs_and_waits_is_answered_by_a_stop(tmp_path: Path) -> None:
         assert [(reply.result, reply.close) for reply in replies] == [("through", False), (2, False), (3, True)]
         assert client.receive() is None
         client.close()
-        assert server.wait(15) == 0
+        assert server.wait() == 0
 
 
 @pytest.mark.samples(1)
@@ -203,7 +203,7 @@ def test_hooks_run_on_the_loop_of_the_handlers(tmp_path: Path, number: signal.Si
         with server.connect() as client:
             assert client.call("loop_is_the_hooks").result is True
         server.signal(number)
-        assert server.wait(15) == 0
+        assert server.wait() == 0
     assert stopped.read_text() == "True"
 
 
@@ -223,7 +223,7 @@ def test_a_quick_stop_works_whatever_the_loop_does(tmp_path: Path, busy: str) ->
                 client.send(busy, [str(entered), str(leave)][: 1 if busy == "spin" else 2])
                 entered.read_bytes()
         server.signal(signal.SIGINT)
-        assert server.wait(15) == 0
+        assert server.wait() == 0
         assert "did not stop in time" not in server.log()
         assert "Traceback" not in server.log()
         with contextlib.suppress(ConnectionResetError):

@@ -16,7 +16,7 @@ import pytest
 from rpcwire import ErrorCode, Reply
 from rpcwire.worker_models import MODELS
 from tests.models import of_concurrent_kinds, of_each_kind, some
-from tests.servers import PATIENCE, Client, request, running
+from tests.servers import PATIENCE, Client, request, running, until
 
 every_model = pytest.mark.parametrize("model", MODELS)
 
@@ -150,9 +150,7 @@ def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_
         pids = server.workers()
         for _ in range(40):
             # Workers that are all idle take turns; one that is just looking for work may be quicker than those.
-            deadline = time.monotonic() + PATIENCE
-            while not all(is_idle(pid) for pid in pids):
-                assert time.monotonic() < deadline
+            until(lambda: all(map(is_idle, pids)))
             client = stack.enter_context(server.connect())
             served[worker_of(client)] += 1
             if model == "sync":

@@ -72,7 +72,7 @@ def test_parked_connections_are_served_and_end_as_others_do(tmp_path: Path, kind
             assert isinstance(client.receive(), Goodbye)
             client.close()
         clients[3].close()
-        assert server.wait(15) == 0
+        assert server.wait() == 0
 
 
 def test_calls_of_one_worker_run_side_by_side(tmp_path: Path, gate: list[str]) -> None:
@@ -103,7 +103,7 @@ def test_many_idle_threads_are_all_woken_to_say_goodbye(tmp_path: Path, kind: st
         for client in clients:
             assert isinstance(client.receive(), Goodbye)
             client.close()
-        assert server.wait(15) == 0
+        assert server.wait() == 0
 
 
 def test_a_unix_client_can_still_write_after_the_goodbye(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_stop_does_not_wait_for_a_thread_that_is_stuck(tmp_path: Path, gate: l
         server.signal(signal.SIGTERM)
         assert client.reply().fault is not None
         client.close()
-        assert server.wait(15) == 0
+        assert server.wait() == 0
         assert "SIGKILL" not in server.log()
 
 

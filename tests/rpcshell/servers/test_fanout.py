@@ -23,7 +23,7 @@ from tests.models import of_each_kind
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.peers import Peer
 from tests.rpcshell.peers import serving as serving_peers
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, until
 
 pytestmark = pytest.mark.usefixtures("forked")
 
@@ -89,12 +89,14 @@ class Fan:
 
     def wait_for_connections(self, count: int) -> list[int]:
         """Wait until so many are open; the workers that have them."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            workers = self.control.status().workers
-            if sum(worker.connections for worker in workers) == count:
-                return [worker.worker for worker in workers if worker.connections]
-            assert time.monotonic() < deadline
+        holding: dict[int, int] = {}
+
+        def hold_so_many() -> bool:
+            holding.update((worker.worker, worker.connections) for worker in self.control.status().workers)
+            return sum(holding.values()) == count
+
+        until(hold_so_many)
+        return [number for number, connections in holding.items() if connections]
 
 
 def marks(path: Path) -> list[int]:
