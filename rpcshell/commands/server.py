@@ -258,7 +258,10 @@ def _what_is_known(shell: Shell) -> Iterator[str]:
     if session.fleet is not None:
         yield count_of(len(session.fleet.instances), "instance")
     elif is_on_this_machine(session.target):
-        with contextlib.suppress(ShellError), shell.supervisor.control(timeout=_INTRODUCTION) as control:
+        with (
+            contextlib.suppress(ShellError),
+            shell.supervisor.control(timeout=_INTRODUCTION, search=_INTRODUCTION) as control,
+        ):
             status = control.status()
             yield visible(count_of(len(status.workers), f"{status.model} worker"))
 

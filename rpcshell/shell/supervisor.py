@@ -75,9 +75,12 @@ class Supervisor:
         server = self._session.spawned_at(instance or self._session.target)
         return None if server is None else server.pid
 
-    def control(self, instance: Target | None = None, *, timeout: float = 5.0) -> Control:
-        """A new connection to that control socket, with so many seconds for a call; raises what `path` does."""
-        path = self.path(instance, timeout=timeout)
+    def control(self, instance: Target | None = None, *, timeout: float = 5.0, search: float | None = None) -> Control:
+        """A new connection to that control socket, with so many seconds for a call; raises what `path` does.
+
+        Within `search` seconds it has to be found, or as many as `path` takes.
+        """
+        path = self.path(instance, timeout=search)
         return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
 
     def native_target(self, what: str) -> Target:

@@ -206,7 +206,7 @@ def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence
     call, timing = evidence.call, evidence.timing
     lines: list[str] = []
     try:
-        with supervisor.control(call.trace.instance, timeout=LOOK) as control:
+        with supervisor.control(call.trace.instance, timeout=LOOK, search=LOOK) as control:
             found = _events_of_time(control.events().events, timing.began_at, timing.ended_at + _AFTER)
             evidence = replace(evidence, events=tuple(found))
             lines = _log(control, None)

@@ -27,6 +27,7 @@ from rpcwire.control import (
     WorkerStatus,
 )
 from tests.rpcshell.commands.recording import Recording
+from tests.rpcshell.describing import offering
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.servers import needs_server, running
 
@@ -116,6 +117,18 @@ def test_a_server_that_says_nothing_is_named_and_holds_up_nobody_else(
         monkeypatch.setattr("rpcshell.commands.server._LISTING_TIMEOUT", 0.2)
         shell.execute(":servers")
     assert f"a server says nothing within 0.2 s: its process is {silent.pid}" in output.notes
+
+
+def test_connecting_to_a_server_that_does_not_tell_its_workers_is_not_held_up(
+    shell: Shell, output: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr("rpcshell.servers.directory._STATUS_TIMEOUT", 3600.0)
+    (tmp_path / "rpcserver").mkdir(0o700)
+    # By its sockets, this process is the server that listens there.
+    with serving(offering("add")) as there, serving(Peer.wait_for_end, unix=tmp_path / "rpcserver" / "0.sock"):
+        shell.execute(f":connect {there.target}")
+    assert output.notes[-1].startswith(f"connected to {there.target}")
 
 
 def test_top_prints_tables_with_rates(connected: Shell, output: Recording) -> None:
