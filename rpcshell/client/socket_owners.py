@@ -127,7 +127,15 @@ def unix_listening_names(pid: int | None = None) -> dict[str, bytes]:
 def listening_inodes(hosts: Iterable[str], port: int) -> set[str]:
     """The numbers of the sockets that listen at addresses of this machine, or at all of its addresses."""
     wanted = {written for host in (*hosts, *_ANY) for written in _written((host, port))}
-    return {row[_INODE] for row in _rows(port) if row[_STATE] == _LISTENING and row[_LOCAL] in wanted}
+    return {inode for address, inode in listeners_on(port) if address in wanted}
+
+
+def listeners_on(port: int) -> list[tuple[str, str]]:
+    """The sockets that listen on a port, at whatever address: that, as the tables write it, and their number."""
+    end = f":{port:04X}"
+    return [
+        (row[_LOCAL], row[_INODE]) for row in _rows(port) if row[_STATE] == _LISTENING and row[_LOCAL].endswith(end)
+    ]
 
 
 def inode_of(ends: Ends) -> str | None:

@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from rpcshell.client.errors import UsageError
-from rpcshell.client.socket_owners import listening_inodes, sockets_of, unix_listening_names
+from rpcshell.client.socket_owners import listeners_on, listening_inodes, sockets_of, unix_listening_names
 from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.processes import children_of, listener_at
 
@@ -49,8 +49,11 @@ def process_listens_at(pid: int, target: Target) -> bool | None:
     if isinstance(target, UnixTarget):
         return _holds_unix(pid, held, target)
     address = _tcp(target)
-    here = [] if address is None else [str(ip) for ip in _addresses(address) if _is_local(ip)]
-    return address is not None and bool(here) and not held.isdisjoint(listening_inodes(here, address.port))
+    if address is None or held.isdisjoint(inode for _, inode in listeners_on(address.port)):
+        # No name has to be looked up for that.
+        return False
+    here = [str(ip) for ip in _addresses(address) if _is_local(ip)]
+    return bool(here) and not held.isdisjoint(listening_inodes(here, address.port))
 
 
 def _holds_unix(pid: int, held: Set[str], target: UnixTarget) -> bool | None:
