@@ -181,17 +181,22 @@ class Server:
     def pid(self) -> int:
         return self.process.pid
 
-    def event(self) -> dict[str, Any] | None:
-        """The next line of the link, or None at its end."""
+    def event(self) -> dict[str, Any]:
+        """The next line of the link."""
         self.link.settimeout(PATIENCE)
         while b"\n" not in self._events:
             data = self.link.recv(65536)
-            if not data:
-                return None
+            assert data, self.log()
             self._events += data
         line, _, self._events = self._events.partition(b"\n")
         event: dict[str, Any] = json.loads(line)
         return event
+
+    def wait_until_ready(self) -> None:
+        """Wait for the line that says so, and where it listens."""
+        self.ready = self.event()
+        assert self.ready["event"] == "ready", self.ready
+        self.addresses = self.ready["addresses"]
 
     def connect(self, index: int = 0, patience: float = PATIENCE) -> Client:
         """Connect to one of the server's addresses, and wait no longer than that many seconds for it."""
@@ -309,11 +314,7 @@ def running(
         file.write_text(app)
         command.append(str(file))
     with launched(*command, cwd=folder, env=env) as server:
-        event = server.event()
-        assert event is not None, server.log()
-        assert event["event"] == "ready", event
-        server.ready = event
-        server.addresses = event["addresses"]
+        server.wait_until_ready()
         yield server
 
 

@@ -97,7 +97,7 @@ def test_kubernetes_asks_where_the_server_answers_and_gives_it_time(kubernetes: 
 def test_the_server_of_kubernetes_answers_its_probes_and_prometheus(kubernetes: dict[str, Any], tmp_path: Path) -> None:
     (container,) = kubernetes["Deployment"]["spec"]["template"]["spec"]["containers"]
     with launched(*here(container["command"][1:], tmp_path), cwd=tmp_path) as server:
-        assert server.event() is not None, server.log()
+        server.wait_until_ready()
         health = logged(server, "health is told at ")
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             path = container[probe]["httpGet"]["path"]

@@ -79,7 +79,6 @@ def test_an_address_in_use_fails_before_any_worker_starts(tmp_path: Path) -> Non
         port = other.getsockname()[1]
         with launched("-b", f"127.0.0.1:{port}") as server:
             event = server.event()
-            assert event is not None
             assert event["event"] == "failed"
             assert "in use" in event["message"]
             assert server.wait() == 1
@@ -89,7 +88,6 @@ def test_an_address_in_use_fails_before_any_worker_starts(tmp_path: Path) -> Non
 def test_a_wrong_option_is_told_on_the_link(tmp_path: Path) -> None:
     with launched("--workers", "none") as server:
         event = server.event()
-        assert event is not None
         assert "--workers" in event["message"]
         assert server.wait() == 2
 

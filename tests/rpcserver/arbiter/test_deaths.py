@@ -135,7 +135,6 @@ def test_an_app_that_fails_to_import_ends_the_server_with_its_traceback_once(tmp
     warnings = {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}
     with launched("-w", "5", "-b", "127.0.0.1:0", str(file), env=warnings) as server:
         event = server.event()
-        assert event is not None
         assert event["event"] == "failed"
         assert "no database" in event["message"]
         assert "deep" in event["traceback"]
@@ -149,7 +148,6 @@ def test_an_app_that_fails_to_import_ends_the_server_with_its_traceback_once(tmp
 def test_an_app_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with launched("-w", "3", "-b", "127.0.0.1:0", str(tmp_path / "nothing.py")) as server:
         event = server.event()
-        assert event is not None
         assert event["traceback"] is None
         assert server.wait() == 3
         assert server.log().splitlines() == [f"rpcserver: {event['message']}"]
@@ -160,7 +158,6 @@ def test_an_app_that_kills_its_worker_at_the_start_ends_the_server(tmp_path: Pat
     file.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     with launched("-w", "3", "-b", "127.0.0.1:0", str(file)) as server:
         event = server.event()
-        assert event is not None
         assert "was killed by SIGSEGV before it was ready" in event["message"]
         assert server.wait() == 3
 
@@ -170,7 +167,6 @@ def test_an_app_that_never_gets_ready_ends_the_server(tmp_path: Path) -> None:
     file.write_text("import threading\nthreading.Event().wait()\n")
     with launched("-w", "2", "-b", "127.0.0.1:0", "--start-timeout", "0.5", str(file)) as server:
         event = server.event()
-        assert event is not None
         assert "was not ready after 0.5 s" in event["message"]
         assert server.wait() == 3
 
@@ -219,7 +215,6 @@ def test_a_failing_start_hook_is_the_apps_failure(tmp_path: Path) -> None:
     file.write_text(PROBE_APP + "\n@service.on_worker_start\ndef connect():\n    raise OSError('no database')\n")
     with launched("-w", "2", "-b", "127.0.0.1:0", str(file)) as server:
         event = server.event()
-        assert event is not None
         assert "no database" in event["message"]
         assert "hooked.py" in event["traceback"]
         assert server.wait() == 3

@@ -307,7 +307,6 @@ def test_an_app_that_cannot_be_loaded_ends_the_start(tmp_path: Path, app: str, o
     arguments = ["-w", "2", "--preload", "--bind", "127.0.0.1:0", *options, "broken.py"]
     with launched(*arguments, cwd=tmp_path) as server:
         event = server.event()
-        assert event is not None
         assert said in event["message"]
         assert server.wait() == 3
         assert said in server.log()

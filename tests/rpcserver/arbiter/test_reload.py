@@ -229,9 +229,7 @@ def test_a_reload_serves_the_release_that_a_link_names_by_then(app: str, tmp_pat
     link.symlink_to(tmp_path / "release1")
     folder = tmp_path if "/" in app else link
     with launched("--bind", "127.0.0.1:0", "-w", "1", app, cwd=folder, env={"PWD": str(folder)}) as server:
-        event = server.event()
-        assert event is not None
-        server.addresses = event["addresses"]
+        server.wait_until_ready()
         for number in (1, 2):
             with server.connect() as client:
                 name = tmp_path.name if folder == tmp_path else f"release{number}"

@@ -35,9 +35,7 @@ def started(*options: str, folder: Path) -> Iterator[Server]:
 @of_each_kind
 def test_who_waits_while_all_workers_are_killed_is_served_by_the_next(model: str, tmp_path: Path) -> None:
     with started("-m", model, folder=tmp_path) as server:
-        event = server.event()
-        assert event is not None, server.log()
-        server.addresses = event["addresses"]
+        server.wait_until_ready()
         os.mkfifo(tmp_path / "gate")
         os.kill(server.workers()[0], signal.SIGKILL)
         server.wait_for_log("was killed by SIGKILL")

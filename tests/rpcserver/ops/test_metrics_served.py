@@ -101,7 +101,6 @@ def test_metrics_on_a_port_that_is_taken_are_a_clear_error(tmp_path: Path) -> No
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with launched("--bind", "127.0.0.1:0", "--metrics", address, cwd=tmp_path) as server:
             event = server.event()
-            assert event is not None
             assert event["event"] == "failed"
             assert address in event["message"]
             assert "in use" in event["message"]
@@ -115,7 +114,6 @@ def test_without_prometheus_client_the_error_says_how_to_get_it(tmp_path: Path) 
         "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
     ) as server:
         event = server.event()
-        assert event is not None
         assert "pip install 'rpcshell[metrics]'" in event["message"]
         assert server.wait() == 1
 

@@ -258,9 +258,7 @@ def test_links_that_change_lead_to_a_reload(tmp_path: Path) -> None:
     current.symlink_to(tmp_path / "release1")
     app = str(current / "calc.py")
     with launched("--bind", "127.0.0.1:0", "-w", "1", "--reload", app, cwd=tmp_path) as server:
-        event = server.event()
-        assert event is not None
-        server.addresses = event["addresses"]
+        server.wait_until_ready()
         server.wait_for_log("watching")
         point(current, tmp_path / "release2")
         server.wait_for_log(f"{tmp_path}/release2 changed: reloading")
@@ -280,7 +278,6 @@ def test_links_that_change_lead_to_a_reload(tmp_path: Path) -> None:
 def test_reload_without_an_app_is_a_clear_error(tmp_path: Path) -> None:
     with launched("--bind", "127.0.0.1:0", "--reload", cwd=tmp_path) as server:
         event = server.event()
-        assert event is not None
         assert "--reload watches your app's files" in event["message"]
         assert server.wait() == 1
 

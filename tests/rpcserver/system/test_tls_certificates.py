@@ -203,7 +203,6 @@ def test_the_command_refuses_to_start_and_says_why(certificates: Certificates, t
     take_another_key(certificates)
     with launched(*certificates.options, "--bind", "127.0.0.1:0", cwd=tmp_path) as server:
         event = server.event()
-        assert event is not None
         assert event["message"] == (
             f"{certificates.key}: the key is not that of the certificate in {certificates.cert}"
         )
@@ -221,7 +220,6 @@ def test_the_files_can_be_named_elsewhere(certificates: Certificates, tmp_path: 
     arguments = ("-w", "1", "--bind", "127.0.0.1:0", "--config", str(config))
     with launched(*arguments, cwd=tmp_path, env=env if source == "environment" else None) as server:
         event = server.event()
-        assert event is not None
         assert event["addresses"][0].startswith("tls://127.0.0.1:")
 
 

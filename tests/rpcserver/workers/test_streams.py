@@ -87,9 +87,7 @@ def test_a_server_whose_standard_streams_are_closed_serves(closed: str, tmp_path
     assert process.stderr is not None
     server = Server(process, ours, process.stderr.fileno())
     try:
-        event = server.event()
-        assert event is not None
-        server.addresses = event["addresses"]
+        server.wait_until_ready()
         with server.connect() as client:
             found = client.call("streams").result
         assert not any(name.startswith("socket:") for name in found)
