@@ -48,6 +48,16 @@ class Steering:
         workers: list[dict[str, Any]] = self.status()["workers"]
         return workers
 
+    def ready(self, workers: int, gone: int | None = None) -> list[int]:
+        """Wait until there are so many workers, all ready, and one is gone; returns their pids."""
+        status = self.wait_until(
+            lambda status: (
+                [worker["state"] for worker in status["workers"]] == ["ready"] * workers
+                and gone not in [worker["pid"] for worker in status["workers"]]
+            )
+        )
+        return [worker["pid"] for worker in status["workers"]]
+
     def stem(self, after: int | None = None) -> int:
         """Wait until one stem has the app loaded, another one than the one with that pid, and return its pid."""
         status = self.wait_until(
@@ -97,6 +107,16 @@ class Gate:
     def open(self) -> None:
         """Let the call through."""
         os.write(self._leave, b".")
+
+    def hold(self, client: Client, *, close: bool = False) -> None:
+        """Have a client begin a call that waits here."""
+        client.send("gate", self.params, close=close)
+        self.wait()
+
+    def release(self, client: Client) -> None:
+        """Let the call of a client through, and take its reply."""
+        self.open()
+        assert client.reply().result == "through"
 
 
 def _close(*descriptors: int) -> None:

@@ -232,14 +232,12 @@ def test_calls_that_come_while_the_registry_forgets_a_server_are_answered(server
     with registered(serverset.url, tmp_path, "-m", "thread", "--drain-settle", "60") as server:
         serverset.wait_for_addresses(server.addresses[0])
         with server.connect() as client:
-            client.send("gate", gate.params)
-            gate.wait()
+            gate.hold(client)
             server.signal(signal.SIGTERM)
             serverset.wait_for_addresses()
             with server.connect() as late:
                 assert late.call("echo", 1).result == 1
-            gate.open()
-            assert client.reply().result == "through"
+            gate.release(client)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
 

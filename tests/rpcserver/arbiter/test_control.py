@@ -64,16 +64,14 @@ def test_the_status_tells_what_is_done(tmp_path: Path) -> None:
         for number in range(5):
             assert client.call("echo", number).result == number
         assert client.call("nothing").fault is not None
-        client.send("gate", gate.params)
-        gate.wait()
+        gate.hold(client)
         (worker,) = arbiter.workers()
         assert (worker["calls"], worker["errors"], worker["accepts"], worker["connections"]) == (6, 1, 1, 1)
         assert (worker["call"]["method"], worker["calls_running"]) == ("gate", 1)
         assert worker["call"]["seconds"] > 0
         assert 0 < worker["busy"] <= 1
         assert worker["bytes_in"] > 0 < worker["bytes_out"]
-        gate.open()
-        assert client.reply().result == "through"
+        gate.release(client)
 
 
 @pytest.mark.samples(1)
@@ -86,14 +84,12 @@ def test_the_status_tells_how_many_clients_wait(tmp_path: Path, kind: str) -> No
         steering(server) as arbiter,
         server.connect() as client,
     ):
-        client.send("gate", gate.params)
-        gate.wait()
+        gate.hold(client)
         with server.connect(), server.connect():
             status = arbiter.wait_until(lambda status: status["listeners"][0]["waiting"] in {2, None})
             if kind == "tcp" or status["listeners"][0]["waiting"] is not None:
                 assert status["listeners"] == [{"address": server.addresses[0], "waiting": 2, "limit": 9}]
-            gate.open()
-            assert client.reply().result == "through"
+            gate.release(client)
             client.close()
 
 
@@ -152,8 +148,7 @@ def test_a_stop_that_is_asked_for_is_confirmed_first(tmp_path: Path, graceful: b
 def test_a_server_that_stops_is_watched_to_its_end_but_not_scaled(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with running("-w", "2", folder=tmp_path) as server, steering(server) as arbiter, server.connect() as client:
-        client.send("gate", gate.params)
-        gate.wait()
+        gate.hold(client)
         arbiter.call("arbiter.stop")
         status = arbiter.wait_until(lambda status: len(status["workers"]) == 1)
         assert (status["phase"], status["workers"][0]["state"]) == ("draining", "draining")
@@ -165,8 +160,7 @@ def test_a_server_that_stops_is_watched_to_its_end_but_not_scaled(tmp_path: Path
             fault = arbiter.client.call(method, params).fault
             assert fault is not None
             assert "on its way out" in fault.message
-        gate.open()
-        assert client.reply().result == "through"
+        gate.release(client)
         client.close()
         assert server.wait() == 0
 
@@ -175,16 +169,14 @@ def test_a_stopped_worker_answers_first_and_is_replaced(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with running("-w", "1", folder=tmp_path) as server, steering(server) as arbiter, server.connect() as client:
         (old,) = server.workers()
-        client.send("gate", gate.params, close=True)
-        gate.wait()
+        gate.hold(client, close=True)
         assert arbiter.call("worker.stop", worker=1) == {"worker": 1, "pid": old, "signal": "TERM"}
         with server.connect() as other:
             assert other.call("pid").result != old
-        gate.open()
-        assert client.reply().result == "through"
+        gate.release(client)
         assert isinstance(client.receive(), Goodbye)
         client.close()
-        arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"])
+        arbiter.ready(1)
         assert arbiter.status()["totals"]["died"] == 0
 
 

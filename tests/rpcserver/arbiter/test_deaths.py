@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rpcserver.steering import steering
-from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, gates, launched, running, until, watched
+from tests.rpcserver.steering import Gate, steering
+from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, launched, running, until, watched
 
 
 def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path) -> None:
@@ -23,8 +23,7 @@ def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path) -> 
                 os.kill(victim, number)
                 assert all_gone(processes, PATIENCE)
             server.wait_for_log(f"(pid {victim}) was killed by {number.name}; a new one starts")
-            arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 2)
-            assert victim not in {worker["pid"] for worker in arbiter.workers()}
+            arbiter.ready(2, gone=victim)
 
 
 def test_a_call_that_kills_its_worker_ends_its_own_connection_only(tmp_path: Path) -> None:
@@ -93,10 +92,9 @@ def test_the_end_of_the_link_does_not_stop_a_server_that_shall_be_kept(tmp_path:
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_a_quick_stop_does_not_wait_for_a_running_call(tmp_path: Path, number: signal.Signals) -> None:
-    entered, leave = gates(tmp_path)
+    gate = Gate(tmp_path)
     with running("-w", "3", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         server.signal(number)
         assert server.wait() == 0
         assert client.receive() is None

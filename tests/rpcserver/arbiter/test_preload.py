@@ -12,7 +12,7 @@ import pytest
 
 from tests.models import of_each_kind
 from tests.rpcserver.arbiter.test_reload import held_app, rewrite
-from tests.rpcserver.steering import Gate, Steering, steering
+from tests.rpcserver.steering import Gate, steering
 from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, launched, running, watched
 
 PRELOADED_APP = f"""{PROBE_APP}
@@ -71,17 +71,6 @@ def origins(server: Server, workers: int) -> list[list[Any]]:
     return found
 
 
-def wait_for_pids(arbiter: Steering, workers: int, gone: int | None = None) -> list[int]:
-    """Wait until that many workers are ready and one is gone; returns their pids."""
-    status = arbiter.wait_until(
-        lambda status: (
-            [worker["state"] for worker in status["workers"]] == ["ready"] * workers
-            and gone not in [worker["pid"] for worker in status["workers"]]
-        )
-    )
-    return [worker["pid"] for worker in status["workers"]]
-
-
 def test_the_app_is_imported_once_and_every_worker_is_the_arbiters_own_child(tmp_path: Path) -> None:
     with running("-w", "3", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
         [stem] = stems_of(server)
@@ -123,18 +112,16 @@ def test_a_stem_that_is_killed_costs_no_call_and_is_mended(tmp_path: Path, model
         steering(server) as arbiter,
         server.connect() as client,
     ):
-        client.send("gate", gate.params)
-        gate.wait()
+        gate.hold(client)
         [stem] = stems_of(server)
-        before = wait_for_pids(arbiter, 2)
+        before = arbiter.ready(2)
         os.kill(stem, signal.SIGKILL)
         server.wait_for_log("the app is loaded", times=2)
-        gate.open()
-        assert client.reply().result == "through"
-        assert wait_for_pids(arbiter, 2) == before
+        gate.release(client)
+        assert arbiter.ready(2) == before
         # Its orphans are the arbiter's to supervise, and new ones come of the new stem.
         arbiter.call("worker.kill", worker=1)
-        after = wait_for_pids(arbiter, 2, gone=before[0])
+        after = arbiter.ready(2, gone=before[0])
         assert after[1] == before[1]
         server.wait_for_log(f"worker 1 (pid {before[0]}) was killed by SIGKILL; a new one starts")
         [mended] = stems_of(server)
@@ -159,8 +146,7 @@ def test_a_reload_makes_a_new_stem_and_the_old_one_leaves_after_its_workers(tmp_
         steering(server) as arbiter,
         server.connect() as client,
     ):
-        client.send("gate", gate.params, close=True)
-        gate.wait()
+        gate.hold(client, close=True)
         stems = stems_of(server)
         rewrite(tmp_path, PRELOADED_APP)
         assert arbiter.call("arbiter.reload") == {"generation": 1}
@@ -168,8 +154,7 @@ def test_a_reload_makes_a_new_stem_and_the_old_one_leaves_after_its_workers(tmp_
         assert set(stems) < set(stems_of(server))
         assert not (tmp_path / "over").exists()
         with watched(stems) as old:
-            gate.open()
-            assert client.reply().result == "through"
+            gate.release(client)
             assert all_gone(old, PATIENCE)
         assert (tmp_path / "over").exists()
         # The old one may not be reaped yet.
@@ -179,7 +164,7 @@ def test_a_reload_makes_a_new_stem_and_the_old_one_leaves_after_its_workers(tmp_
 
 def test_code_that_does_not_import_keeps_the_old_stem_and_says_why_once(tmp_path: Path) -> None:
     with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
-        stems, workers = stems_of(server), wait_for_pids(arbiter, 2)
+        stems, workers = stems_of(server), arbiter.ready(2)
         rewrite(tmp_path, "def deep():\n    raise RuntimeError('no database')\n\ndeep()\n")
         server.signal(signal.SIGHUP)
         server.wait_for_log("the reload has failed, the workers that serve now stay")
@@ -189,7 +174,7 @@ def test_code_that_does_not_import_keeps_the_old_stem_and_says_why_once(tmp_path
         assert server.log().count("Traceback") == 1
         # The old stem has the old code, and its workers' replacements do too.
         arbiter.call("worker.kill", worker=1)
-        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert arbiter.ready(2, gone=workers[0])[1] == workers[1]
         assert {origin[1] for origin in origins(server, 2)} == set(stems)
         rewrite(tmp_path, PRELOADED_APP)
         server.signal(signal.SIGHUP)
@@ -199,13 +184,13 @@ def test_code_that_does_not_import_keeps_the_old_stem_and_says_why_once(tmp_path
 def test_new_workers_that_do_not_start_bring_the_old_stem_back(tmp_path: Path) -> None:
     fails = "\n@service.on_worker_start\ndef connect():\n    raise RuntimeError('no database')\n"
     with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
-        stems, workers = stems_of(server), wait_for_pids(arbiter, 2)
+        stems, workers = stems_of(server), arbiter.ready(2)
         rewrite(tmp_path, PRELOADED_APP + fails)
         server.signal(signal.SIGHUP)
         server.wait_for_log("the reload has failed, the workers that serve now stay")
         assert arbiter.status()["generation"] == 0
         arbiter.call("worker.kill", worker=2)
-        assert wait_for_pids(arbiter, 2, gone=workers[1])[0] == workers[0]
+        assert arbiter.ready(2, gone=workers[1])[0] == workers[0]
         assert {origin[1] for origin in origins(server, 2)} == set(stems)
 
 
@@ -214,14 +199,14 @@ def test_a_log_that_is_opened_again_is_the_stems_and_its_new_workers_too(tmp_pat
     log = tmp_path / "server.log"
     options = ("-w", "1", "--preload", "--log-file", str(log))
     with running(*options, folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
-        [former] = wait_for_pids(arbiter, 1)
+        [former] = arbiter.ready(1)
         log.rename(tmp_path / "old.log")
         server.signal(signal.SIGUSR1)
         arbiter.wait_until(lambda _: log.exists())
         arbiter.call("worker.kill", worker=1)
-        [worker] = wait_for_pids(arbiter, 1, gone=former)
+        [worker] = arbiter.ready(1, gone=former)
         arbiter.call("worker.kill", worker=1, signal="ABRT")
-        wait_for_pids(arbiter, 1, gone=worker)
+        arbiter.ready(1, gone=worker)
         assert "Fatal Python error: Aborted" in log.read_text()
         assert "Fatal" not in (tmp_path / "old.log").read_text()
 
@@ -240,13 +225,13 @@ os.register_at_fork(before=hold)
         running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP + hook) as server,
         steering(server) as arbiter,
     ):
-        workers, [stem] = wait_for_pids(arbiter, 2), stems_of(server)
+        workers, [stem] = arbiter.ready(2), stems_of(server)
         switch.touch()
         arbiter.call("worker.kill", worker=1)
         gate.wait()
         switch.unlink()
         os.kill(stem, signal.SIGKILL)
-        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert arbiter.ready(2, gone=workers[0])[1] == workers[1]
         assert "worker 1 did not start" not in server.log()
 
 
@@ -262,7 +247,7 @@ def connect():
         raise RuntimeError("no database")
 """
     with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
-        workers, [former] = wait_for_pids(arbiter, 2), stems_of(server)
+        workers, [former] = arbiter.ready(2), stems_of(server)
         switch.touch()
         rewrite(tmp_path, PRELOADED_APP + hook)
         server.signal(signal.SIGHUP)
@@ -283,7 +268,7 @@ def connect():
         switch.unlink()
         assert arbiter.status()["generation"] == generation
         arbiter.call("worker.kill", worker=1)
-        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert arbiter.ready(2, gone=workers[0])[1] == workers[1]
         assert {worker["generation"] for worker in arbiter.workers()} == {0, generation}
         assert arbiter.stem() == (new if generation else former)
 
@@ -315,7 +300,7 @@ def test_an_app_that_cannot_be_loaded_ends_the_start(tmp_path: Path, app: str, o
 
 def test_a_stem_that_cannot_be_mended_is_tried_again(tmp_path: Path) -> None:
     with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
-        workers = wait_for_pids(arbiter, 2)
+        workers = arbiter.ready(2)
         rewrite(tmp_path, "raise RuntimeError('no database')\n")
         os.kill(stems_of(server)[0], signal.SIGKILL)
         server.wait_for_log("no worker can be started: ")
@@ -323,7 +308,7 @@ def test_a_stem_that_cannot_be_mended_is_tried_again(tmp_path: Path) -> None:
         # A worker that is wanted meanwhile waits for the stem.
         arbiter.call("worker.kill", worker=1)
         rewrite(tmp_path, PRELOADED_APP)
-        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert arbiter.ready(2, gone=workers[0])[1] == workers[1]
 
 
 def test_a_server_that_stops_while_its_app_is_loaded_leaves_nothing(tmp_path: Path) -> None:
@@ -344,13 +329,13 @@ def test_a_server_that_stops_while_its_app_is_loaded_leaves_nothing(tmp_path: Pa
 def test_workers_are_scaled_and_replaced_after_their_requests(tmp_path: Path) -> None:
     options = ("-w", "1", "--preload", "--max-requests", "2")
     with running(*options, folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
-        [worker] = wait_for_pids(arbiter, 1)
+        [worker] = arbiter.ready(1)
         with server.connect() as client:
             client.call("echo", 1)
             client.call("echo", 2)
-        wait_for_pids(arbiter, 1, gone=worker)
+        arbiter.ready(1, gone=worker)
         arbiter.call("arbiter.scale", workers=3)
-        wait_for_pids(arbiter, 3)
+        arbiter.ready(3)
         arbiter.call("arbiter.scale", workers=1)
-        wait_for_pids(arbiter, 1)
+        arbiter.ready(1)
         assert arbiter.status()["totals"]["died"] == 0

@@ -53,14 +53,12 @@ def test_an_idle_connection_keeps_its_worker_while_nobody_waits(tmp_path: Path) 
 def test_a_busy_worker_is_not_asked_to_let_go(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with running("-w", "1", "--reclaim-idle", "0.2", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", gate.params, close=True)
-        gate.wait()
+        gate.hold(client, close=True)
         with server.connect() as waiting:
             waiting.send("echo", 1)
             log = server.wait_for_log("1 client waits, since connections hold the only worker")
             assert "more --workers, --model thread or a shorter --reclaim-idle (0.2 s) would help" in log
-            gate.open()
-            assert client.reply().result == "through"
+            gate.release(client)
             assert isinstance(client.receive(), Goodbye)
             client.close()
             assert waiting.reply().result == 1

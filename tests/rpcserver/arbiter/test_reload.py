@@ -142,14 +142,12 @@ def test_a_second_reload_during_one_follows_it(tmp_path: Path) -> None:
 def test_a_reload_while_an_old_worker_is_busy_waits_for_nobody(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with running("-w", "2", folder=tmp_path) as server, steering(server) as arbiter, server.connect() as client:
-        client.send("gate", gate.params, close=True)
-        gate.wait()
+        gate.hold(client, close=True)
         server.signal(signal.SIGHUP)
         server.wait_for_log("reloaded:")
         status = arbiter.wait_until(lambda status: len(status["workers"]) == 3)
         assert [worker["state"] for worker in status["workers"]].count("draining") == 1
-        gate.open()
-        assert client.reply().result == "through"
+        gate.release(client)
         assert isinstance(client.receive(), Goodbye)
 
 
@@ -161,8 +159,8 @@ def test_a_worker_that_is_killed_during_a_reload_is_no_harm(tmp_path: Path) -> N
             os.kill(old[-1], signal.SIGKILL)
             server.wait_for_log("reloaded:")
             assert all_gone(processes, PATIENCE)
-        status = arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 4)
-        assert {worker["generation"] for worker in status["workers"]} == {1}
+        arbiter.ready(4)
+        assert {worker["generation"] for worker in arbiter.workers()} == {1}
 
 
 def test_reloads_under_load_lose_no_call(tmp_path: Path) -> None:

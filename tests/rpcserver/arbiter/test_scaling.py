@@ -15,7 +15,7 @@ from tests.servers import PROBE_APP, running
 def test_signals_add_and_take_workers_one_by_one(tmp_path: Path) -> None:
     with running("-w", "2", folder=tmp_path) as server, steering(server) as arbiter:
         server.signal(signal.SIGTTIN)
-        arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 3)
+        arbiter.ready(3)
         for workers in (2, 1):
             server.signal(signal.SIGTTOU)
             arbiter.wait_until(lambda status, workers=workers: len(status["workers"]) == workers)  # type: ignore[misc]
@@ -30,7 +30,8 @@ def test_numbers_are_used_again(tmp_path: Path) -> None:
         assert arbiter.call("arbiter.scale", workers=1) == {"workers": 1, "before": 3}
         arbiter.wait_until(lambda status: len(status["workers"]) == 1)
         arbiter.call("arbiter.scale", workers=4)
-        status = arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 4)
+        arbiter.ready(4)
+        status = arbiter.status()
         assert [worker["worker"] for worker in status["workers"]] == [1, 2, 3, 4]
         assert status["wanted"] == 4
         assert len(server.workers()) == 4
@@ -43,8 +44,7 @@ def test_the_oldest_idle_worker_leaves_first_and_a_busy_one_last(tmp_path: Path)
         steering(server) as arbiter,
         server.connect() as busy,
     ):
-        busy.send("gate", gate.params, close=True)
-        gate.wait()
+        gate.hold(busy, close=True)
         with server.connect() as idle:
             holder = idle.call("pid").result
             free = next(worker["pid"] for worker in arbiter.workers() if not worker["connections"])
@@ -56,8 +56,7 @@ def test_the_oldest_idle_worker_leaves_first_and_a_busy_one_last(tmp_path: Path)
         status = arbiter.wait_until(lambda status: len(status["workers"]) == 1)
         assert status["workers"][0]["call"]["method"] == "gate"
         assert status["workers"][0]["pid"] != holder
-        gate.open()
-        assert busy.reply().result == "through"
+        gate.release(busy)
         totals = arbiter.status()["totals"]
         assert (totals["accepts"], totals["calls"], totals["died"], totals["lost"]) == (2, 2, 0, 0)
 
@@ -71,13 +70,11 @@ def test_a_busy_worker_that_must_leave_answers_first(tmp_path: Path) -> None:
         server.connect() as second,
     ):
         for client, gate in zip((first, second), gates, strict=True):
-            client.send("gate", gate.params, close=True)
-            gate.wait()
+            gate.hold(client, close=True)
         arbiter.call("arbiter.scale", workers=1)
         arbiter.wait_until(lambda status: "draining" in {worker["state"] for worker in status["workers"]})
         for client, gate in zip((first, second), gates, strict=True):
-            gate.open()
-            assert client.reply().result == "through"
+            gate.release(client)
             client.close()
         arbiter.wait_until(lambda status: len(status["workers"]) == 1)
 
@@ -87,7 +84,7 @@ def test_a_busy_worker_that_must_leave_answers_first(tmp_path: Path) -> None:
 def test_a_server_that_is_scaled_while_it_starts_gets_ready(tmp_path: Path, workers: int) -> None:
     with running("-w", "4", folder=tmp_path) as server, steering(server) as arbiter:
         arbiter.call("arbiter.scale", workers=workers)
-        arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * workers)
+        arbiter.ready(workers)
 
 
 def test_a_worker_that_has_answered_enough_is_replaced_without_a_gap(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from rpcserver.arbiter.housekeeping import Watchdog
 from rpcserver.system.scoreboard import SlotReading, SlotState
 from rpcserver.system.settings import ServerSettings
 from tests.rpcserver.steering import Gate, steering
-from tests.servers import PROBE_APP, Server, gates, running
+from tests.servers import PROBE_APP, Server, running
 
 SECOND = 1_000_000_000
 
@@ -149,7 +149,7 @@ def test_a_stuck_handler_is_written_about_killed_and_replaced(tmp_path: Path) ->
         assert "its loop is dead" not in log
         assert bystander.call("echo", 2).result == 2
         with steering(server) as arbiter:
-            arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 2)
+            arbiter.ready(2)
             totals = arbiter.status()["totals"]
             assert (totals["died"], totals["lost"]) == (1, 1)
 
@@ -190,32 +190,28 @@ def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
         pids = sorted(server.workers())
         server.signal(signal.SIGSTOP)
         server.wait_until_stopped()
-        second.send("gate", gate.params)
-        gate.wait()
+        gate.hold(second)
         assert first.call("slow", [1.4]).result == "done"
         server.signal(signal.SIGCONT)
         server.wait_for_log("the workers are not blamed")
-        gate.open()
-        assert second.reply().result == "through"
+        gate.release(second)
         assert first.call("echo", 1).result == 1
         assert sorted(server.workers()) == pids
         assert "is killed" not in server.log()
 
 
 def test_a_whole_server_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+    gate = Gate(tmp_path)
     options = ("-w", "2", "--timeout", "1.5")
     with running(*options, folder=tmp_path) as server, server.connect() as client:
         pids = sorted(server.workers())
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         os.killpg(server.pid, signal.SIGSTOP)
         server.wait_until_stopped()
         # Nothing can be waited for while everything stands still, but the clock itself.
         subprocess.run([sys.executable, "-c", "import select; select.select([], [], [], 2)"], check=True)
         os.killpg(server.pid, signal.SIGCONT)
-        leave.write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.release(client)
         server.wait_for_log("the workers are not blamed")
         assert sorted(server.workers()) == pids
         assert "is killed" not in server.log()

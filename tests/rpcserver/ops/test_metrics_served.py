@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,16 +69,15 @@ def listening_inode(address: str) -> str:
 
 
 def holders(inode: str, pids: list[int]) -> list[int]:
-    return [
-        pid for pid in pids if any(_target(entry) == f"socket:[{inode}]" for entry in Path(f"/proc/{pid}/fd").iterdir())
-    ]
+    return [pid for pid in pids if f"socket:[{inode}]" in _held(pid)]
 
 
-def _target(entry: Path) -> str:
-    try:
-        return str(entry.readlink())
-    except FileNotFoundError:
-        return ""
+def _held(pid: int) -> Iterator[str]:
+    """What a process holds; it may close that meanwhile, and may go."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                yield str(entry.readlink())
 
 
 def test_workers_hold_nothing_of_the_metrics_and_the_companion_nothing_of_the_workers(tmp_path: Path) -> None:

@@ -208,8 +208,7 @@ def test_calls_lost_to_a_crash_are_counted(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with running("-w", "2", folder=tmp_path) as server, steering(server) as arbiter, server.connect() as client:
         assert client.call("echo", 1).result == 1
-        client.send("gate", gate.params)
-        gate.wait()
+        gate.hold(client)
         (busy,) = [worker for worker in arbiter.workers() if worker["call"]]
         assert busy["call"]["method"] == "gate"
         assert (busy["calls"], busy["connections"]) == (1, 1)
@@ -266,14 +265,12 @@ def test_every_model_says_what_it_does(tmp_path: Path, model: str) -> None:
     with running(*options, folder=tmp_path) as server, steering(server) as arbiter, server.connect() as client:
         assert client.call("echo", 1).result == 1
         assert client.call("nothing").fault is not None
-        client.send("gate", gate.params)
-        gate.wait()
+        gate.hold(client)
         (worker,) = arbiter.workers()
         assert (worker["calls"], worker["errors"], worker["calls_running"]) == (2, 1, 1)
         assert (worker["accepts"], worker["connections"]) == (1, 1)
         assert worker["call"]["method"] == "gate"
-        gate.open()
-        assert client.reply().result == "through"
+        gate.release(client)
         client.close()
         status = arbiter.wait_until(lambda status: status["workers"][0]["connections"] == 0)
         assert status["workers"][0]["calls"] == 3
