@@ -47,10 +47,10 @@ def _discovery_endpoint(service: Service, endpoints: Sequence[Endpoint]) -> Endp
         return made[0]
 
     method = Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False)
-    return Endpoint(method, SameReply(DISCOVER))
+    return Endpoint(method, _SameReply(DISCOVER))
 
 
-class SameReply(ReplyEncoder):
+class _SameReply(ReplyEncoder):
     """Writes one result that never changes: a service of thousands of methods has a document of megabytes."""
 
     __slots__ = ("_frame",)

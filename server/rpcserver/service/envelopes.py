@@ -111,7 +111,7 @@ def method_of(body: bytes | bytearray) -> str:
         return "" if request is None else request.method
 
 
-def refuse_body(body: bytes | bytearray, fault: Fault, *, close: bool = False) -> bytes:
+def refuse_body(body: bytes | bytearray, fault: Fault, *, close: bool) -> bytes:
     """Answer a body whose request is not run, or not waited for, with a fault, as a frame."""
     try:
         return decode_request(body).frame_fault(fault, close=close)

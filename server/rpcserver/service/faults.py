@@ -48,7 +48,7 @@ class Faults:
     What is said of a mistake is remembered, as clients make the same one again and again.
     """
 
-    def __init__(self, known: Collection[str] = (), *, debug: bool = False) -> None:
+    def __init__(self, known: Collection[str], *, debug: bool) -> None:
         self._debug = debug
         remember = lru_cache(_REMEMBERED)
         self._unknown_method = remember(lambda name: _write(_unknown_method(name, known)))

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from rpcserver.service.context import Context
-from rpcserver.service.source import handler_name, handler_place, unwrapped
+from rpcserver.service.source import handler_place, unwrapped
 from rpcserver.system.errors import ServiceError
 from rpcwire import EncodeError, encode_value
 
@@ -66,14 +66,14 @@ class Signature(msgspec.Struct, frozen=True):
         return tuple(parameter for parameter in self.parameters if parameter.keyword_only)
 
 
-def read_signature(handler: Callable[..., Any], name: str | None = None) -> Signature:
-    """Read what a handler takes and returns.
+def read_signature(handler: Callable[..., Any], name: str) -> Signature:
+    """Read what the handler of a method takes and returns.
 
     Raises:
         ServiceError: it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot carry, or it
             is a generator.
     """
-    return _SignatureReader(handler, handler_name(handler) if name is None else name).read()
+    return _SignatureReader(handler, name).read()
 
 
 def schema_of_object(annotation: type) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rpcwire.framings import FRAMINGS
 from rpcwire.socket_names import meant_name, written_name
 
 NATIVE: Final = "u32le"  # the framing of the protocol, which addresses do not name
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a socket that listens everywhere is called
 
 _FRAMED: Final = re.compile(r"([a-z0-9-]+)\+(tcp://|unix:)(.*)", re.DOTALL)
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -123,7 +124,7 @@ def format_host_port(host: str, port: int) -> str:
 
 def is_wildcard(host: str) -> bool:
     """Whether a host is every address of this machine: one to listen on, and none to connect to."""
-    return host in {"0.0.0.0", "::"}  # noqa: S104 - it is looked for, not listened on
+    return host in WILDCARDS
 
 
 def peer_process(connection: socket.socket) -> tuple[int, int]:

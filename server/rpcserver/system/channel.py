@@ -87,7 +87,7 @@ Report = WorkerStarted | WorkerReady | WorkerFailed | NextWanted | Retiring
 _decoder: Final[msgspec.json.Decoder[Report]] = msgspec.json.Decoder(Report)
 
 
-class PacketEnd:
+class _PacketEnd:
     """One end of what connects two processes of the server; messages keep their bounds."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -102,7 +102,7 @@ class PacketEnd:
         self._socket.close()
 
 
-class WatchedEnd(PacketEnd):
+class WatchedEnd(_PacketEnd):
     """An end of the arbiter's, which never waits."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -122,7 +122,7 @@ class WatchedEnd(PacketEnd):
         return message
 
 
-class AppEnd(PacketEnd):
+class AppEnd(_PacketEnd):
     """The end of a process that loads the app."""
 
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:

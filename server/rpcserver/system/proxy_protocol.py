@@ -127,13 +127,13 @@ def _read_binary(data: bytes) -> ProxyHeader | None:
     return ProxyHeader(size, format_host_port(host, int.from_bytes(data[ports : ports + 2], "big")))
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TrustedProxies(msgspec.Struct, frozen=True):
     """Who may say for whom it connects."""
 
-    networks: tuple[Network, ...]  # the addresses of proxies on TCP
+    networks: tuple[_Network, ...]  # the addresses of proxies on TCP
     unix: bool = False  # whether whoever connects to a Unix socket is one
 
     def trust(self, address: str) -> bool:
@@ -156,7 +156,7 @@ def parse_trusted(text: str) -> TrustedProxies:
     Raises:
         ValueError: one of them is none.
     """
-    networks: list[Network] = []
+    networks: list[_Network] = []
     unix = False
     for word in (part.strip() for part in text.split(",")):
         if word == "unix":

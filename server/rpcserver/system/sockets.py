@@ -198,7 +198,7 @@ def _may_leave_devices() -> bool:
     return False
 
 
-class UnixListener(Listener):
+class _UnixListener(Listener):
     """A listening Unix socket, and the file that it made, unless it has an abstract name."""
 
     def __init__(self, listening: socket.socket, bind: UnixBind) -> None:
@@ -312,7 +312,7 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.
     return listening
 
 
-def _open_unix(bind: UnixBind, mode: int) -> UnixListener:
+def _open_unix(bind: UnixBind, mode: int) -> _UnixListener:
     longest = _ABSTRACT_MAX if bind.abstract else _UNIX_PATH_MAX
     if len(os.fsencode(bind.name)) > longest:
         raise BindError(str(bind), f"a Unix socket's name has at most {_UNIX_PATH_MAX} bytes: choose a shorter one")
@@ -331,7 +331,7 @@ def _open_unix(bind: UnixBind, mode: int) -> UnixListener:
             raise BindError(str(bind), reason) from error
         if bind.abstract:
             logger.warning("%s: every user of this machine may connect, since only paths have a mode", bind)
-        return UnixListener(listening, bind)
+        return _UnixListener(listening, bind)
     except BaseException:
         listening.close()
         raise

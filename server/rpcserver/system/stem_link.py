@@ -38,10 +38,10 @@ class WorkerForked(msgspec.Struct, frozen=True, tag="forked"):
     problem: str | None = None
 
 
-StemOrder = WorkerOrder | Retire
-StemReport = AppLoaded | WorkerFailed | WorkerForked
-_orders: Final = msgspec.json.Decoder(StemOrder)
-_reports: Final[msgspec.json.Decoder[StemReport]] = msgspec.json.Decoder(StemReport)
+_StemOrder = WorkerOrder | Retire
+_StemReport = AppLoaded | WorkerFailed | WorkerForked
+_orders: Final = msgspec.json.Decoder(_StemOrder)
+_reports: Final[msgspec.json.Decoder[_StemReport]] = msgspec.json.Decoder(_StemReport)
 
 
 class StemLink(WatchedEnd):
@@ -60,7 +60,7 @@ class StemLink(WatchedEnd):
         """Tell the stem that no order follows; raises OSError where it has ended."""
         self._socket.send(msgspec.json.encode(Retire()))
 
-    def receive(self) -> StemReport | None:
+    def receive(self) -> _StemReport | None:
         """Take the next report, or None when there is none yet; raises EOFError where the stem has closed its end."""
         message = self._next_packet()
         return None if message is None else _reports.decode(message)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rpcserver.system.addresses import NATIVE
+from rpcserver.system.addresses import NATIVE, WILDCARDS
 from rpcwire import PREFIX_SIZE
 from rpcwire.framings import FRAMINGS, Framing
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.workers.frame_budget import FrameBudget
-
-_ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a socket that listens everywhere is called
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -53,7 +51,7 @@ class Terms(msgspec.Struct, frozen=True):
         found = self.framings.get(key)
         if found is None and connection.family != socket.AF_UNIX:
             # The listener may be one for every address of the machine.
-            found = next((self.framings[host, key[1]] for host in _ANY_HOST if (host, key[1]) in self.framings), None)
+            found = next((self.framings[host, key[1]] for host in WILDCARDS if (host, key[1]) in self.framings), None)
         return found
 
 

@@ -204,10 +204,8 @@ def _reason(error: ssl.SSLError) -> str:
     name = error.reason or "UNKNOWN"
     if name in _MEANINGS:
         return _MEANINGS[name]
-    words = name.replace("_", " ").lower()
-    kind, alert, what = name.partition("_ALERT_")
-    if alert and what in _CLIENT_REFUSES:
-        return f"the client does not accept this server's certificate ({what.replace('_', ' ').lower()})"
-    if alert:
-        return f"the client ended it ({what.replace('_', ' ').lower()})"
-    return words if kind else "OpenSSL gives no reason"
+    _, alert, what = name.partition("_ALERT_")
+    words = (what or name).replace("_", " ").lower()
+    if what in _CLIENT_REFUSES:
+        return f"the client does not accept this server's certificate ({words})"
+    return f"the client ended it ({words})" if alert else words

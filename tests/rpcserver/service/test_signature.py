@@ -163,11 +163,11 @@ def test_an_example_that_no_caller_could_send_is_refused(example: Any) -> None:
 
 
 def test_a_signature_says_what_was_read() -> None:
-    signature = read_signature(with_context_by_keyword)
+    signature = read_signature(with_context_by_keyword, "f")
     assert [parameter.name for parameter in signature.parameters] == ["a", "c"]
     assert [parameter.name for parameter in signature.keyword_only] == ["c"]
     assert signature.context_at == "context"
     assert not signature.whole
     assert not signature.is_async
-    assert read_signature(with_context).context_at == 1
-    assert read_signature(with_context_async).is_async
+    assert read_signature(with_context, "f").context_at == 1
+    assert read_signature(with_context_async, "f").is_async
