@@ -72,14 +72,14 @@ def test_a_signal_without_a_meaning_is_named_and_harmless(tmp_path: Path) -> Non
         assert len(server.workers()) == 2
 
 
-def test_an_address_in_use_fails_before_any_worker_starts(tmp_path: Path) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        with launched("-b", f"127.0.0.1:{port}") as server:
+@pytest.mark.parametrize("option", ["--bind", "--health", "--metrics"])
+def test_an_address_in_use_fails_before_any_worker_starts_and_is_one_clear_line(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with launched("--bind", "127.0.0.1:0", option, address) as server:
             event = server.event()
             assert event["event"] == "failed"
+            assert address in event["message"]
             assert "in use" in event["message"]
             assert server.wait() == 1
             assert server.log() == f"rpcserver: {event['message']}\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,47 +128,56 @@ def test_a_signal_to_the_whole_group_is_no_crash(tmp_path: Path) -> None:
         assert "a new one starts" not in server.log()
 
 
-def test_an_app_that_fails_to_import_ends_the_server_with_its_traceback_once(tmp_path: Path) -> None:
-    file = tmp_path / "broken.py"
-    file.write_text("def deep():\n    raise RuntimeError('no database')\n\ndeep()\n")
+def failure(folder: Path, app: str | None, *options: str) -> tuple[dict[str, Any], str]:
+    """What is told of an app that does not start, or of none, and the log."""
+    file = folder / "broken.py"
+    if app is not None:
+        file.write_text(app)
     # The other workers are told to leave wherever they are, with the app's file open in their hands for one.
     warnings = {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}
-    with launched("-w", "5", "-b", "127.0.0.1:0", str(file), env=warnings) as server:
+    with launched("-w", "5", "-b", "127.0.0.1:0", *options, str(file), env=warnings) as server:
         event = server.event()
         assert event["event"] == "failed"
-        assert "no database" in event["message"]
-        assert "deep" in event["traceback"]
         assert server.wait() == 3
-        log = server.log()
+        return event, server.log()
+
+
+def test_an_app_that_fails_to_import_ends_the_server_with_its_traceback_once(tmp_path: Path) -> None:
+    event, log = failure(tmp_path, "def deep():\n    raise RuntimeError('no database')\n\ndeep()\n")
+    assert "no database" in event["message"]
+    assert "deep" in event["traceback"]
     assert log.count("Traceback") == 1
     assert log.count("broken.py") >= 2
     assert "rpcserver/" not in log
 
 
 def test_an_app_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with launched("-w", "3", "-b", "127.0.0.1:0", str(tmp_path / "nothing.py")) as server:
-        event = server.event()
-        assert event["traceback"] is None
-        assert server.wait() == 3
-        assert server.log().splitlines() == [f"rpcserver: {event['message']}"]
+    event, log = failure(tmp_path, None)
+    assert event["traceback"] is None
+    assert log.splitlines() == [f"rpcserver: {event['message']}"]
 
 
-def test_an_app_that_kills_its_worker_at_the_start_ends_the_server(tmp_path: Path) -> None:
-    file = tmp_path / "deadly.py"
-    file.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
-    with launched("-w", "3", "-b", "127.0.0.1:0", str(file)) as server:
-        event = server.event()
-        assert "was killed by SIGSEGV before it was ready" in event["message"]
-        assert server.wait() == 3
-
-
-def test_an_app_that_never_gets_ready_ends_the_server(tmp_path: Path) -> None:
-    file = tmp_path / "slow.py"
-    file.write_text("import threading\nthreading.Event().wait()\n")
-    with launched("-w", "2", "-b", "127.0.0.1:0", "--start-timeout", "0.5", str(file)) as server:
-        event = server.event()
-        assert "was not ready after 0.5 s" in event["message"]
-        assert server.wait() == 3
+@pytest.mark.parametrize(
+    ("app", "options", "said"),
+    [
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+            (),
+            "was killed by SIGSEGV before it was ready",
+        ),
+        (
+            "import threading\nthreading.Event().wait()\n",
+            ("--start-timeout", "0.5"),
+            "was not ready after 0.5 s",
+        ),
+    ],
+    ids=["kills its worker", "never gets ready"],
+)
+def test_an_app_that_does_not_start_ends_the_server(
+    app: str, options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    event, _ = failure(tmp_path, app, *options)
+    assert said in event["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -209,13 +220,10 @@ def test_stop_hooks_run_in_every_stop_but_a_kill(tmp_path: Path) -> None:
 
 
 def test_a_failing_start_hook_is_the_apps_failure(tmp_path: Path) -> None:
-    file = tmp_path / "hooked.py"
-    file.write_text(PROBE_APP + "\n@service.on_worker_start\ndef connect():\n    raise OSError('no database')\n")
-    with launched("-w", "2", "-b", "127.0.0.1:0", str(file)) as server:
-        event = server.event()
-        assert "no database" in event["message"]
-        assert "hooked.py" in event["traceback"]
-        assert server.wait() == 3
+    hook = "\n@service.on_worker_start\ndef connect():\n    raise OSError('no database')\n"
+    event, _ = failure(tmp_path, PROBE_APP + hook)
+    assert "no database" in event["message"]
+    assert "broken.py" in event["traceback"]
 
 
 def test_a_handler_that_forks_does_not_keep_the_server_alive(tmp_path: Path) -> None:
@@ -350,26 +358,14 @@ def test_logs_are_opened_again_in_every_process(tmp_path: Path) -> None:
 
 
 def test_a_server_without_descriptors_left_goes_on_with_the_workers_it_has(tmp_path: Path) -> None:
-    app = PROBE_APP + (
-        "\n@service.method\n"
-        "def starve(pid: int) -> int:\n"
-        "    import resource\n"
-        "    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)\n"
-        "    resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, limits[1]))\n"
-        "    return limits[0]\n"
-        "@service.method\n"
-        "def feed(pid: int, soft: int) -> None:\n"
-        "    import resource\n"
-        "    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)\n"
-        "    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, limits[1]))\n"
-    )
-    with running("-w", "2", folder=tmp_path, app=app) as server, server.connect() as client:
-        soft = client.call("starve", [server.pid]).result
+    with running("-w", "2", folder=tmp_path) as server, server.connect() as client:
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (8, limits[1]))
         other = next(pid for pid in server.workers() if pid != client.call("pid").result)
         os.kill(other, signal.SIGKILL)
         server.wait_for_log("cannot be started: Too many open files")
         assert len(server.workers()) == 1
-        client.call("feed", [server.pid, soft])
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         with server.connect() as second:
             assert second.call("pid").result in server.workers()
         server.signal(signal.SIGTERM)

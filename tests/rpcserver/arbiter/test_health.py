@@ -196,18 +196,6 @@ def test_without_a_descriptor_left_who_asks_is_told_later(tmp_path: Path) -> Non
         assert server.log().count("nobody is told") == 1
 
 
-def test_an_address_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with launched("--bind", "127.0.0.1:0", "--health", address, cwd=tmp_path) as server:
-            event = server.event()
-            assert event["event"] == "failed"
-            assert address in event["message"]
-            assert "in use" in event["message"]
-            assert "\n" not in event["message"]
-            assert server.wait() == 1
-
-
 @pytest.mark.parametrize(
     ("phase", "readings", "status"),
     [

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from tests.models import some
 from tests.rpcserver.ops.series import Series, of_worker, series
-from tests.servers import PATIENCE, PROBE_APP, all_gone, launched, running, until, watched
+from tests.servers import PATIENCE, PROBE_APP, all_gone, running, until, watched
 
 
 def scraped(address: str) -> Series:
@@ -95,28 +94,6 @@ def test_the_companion_is_gone_with_the_server(tmp_path: Path) -> None:
         with watched(server.workers()) as processes:
             server.process.kill()
             assert all_gone(processes, PATIENCE)
-
-
-def test_metrics_on_a_port_that_is_taken_are_a_clear_error(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with launched("--bind", "127.0.0.1:0", "--metrics", address, cwd=tmp_path) as server:
-            event = server.event()
-            assert event["event"] == "failed"
-            assert address in event["message"]
-            assert "in use" in event["message"]
-            assert server.wait() == 1
-
-
-@pytest.mark.thorough
-def test_without_prometheus_client_the_error_says_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['prometheus_client'] = None\n")
-    with launched(
-        "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
-    ) as server:
-        event = server.event()
-        assert "pip install 'rpcshell[metrics]'" in event["message"]
-        assert server.wait() == 1
 
 
 FAILING_APP = (

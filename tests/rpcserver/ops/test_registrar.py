@@ -130,14 +130,6 @@ def test_what_cannot_be_is_said_at_the_start(options: list[str], said: str, tmp_
         assert "hunter2" not in server.log()
 
 
-def test_a_missing_package_is_named(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['kazoo'] = None\n")
-    environment = {"PYTHONPATH": str(tmp_path)}
-    with launched("--bind", "127.0.0.1:0", "--register", "zk://h/a", env=environment) as server:
-        assert server.wait() == 1
-        assert "pip install 'rpcshell[zookeeper]'" in server.log()
-
-
 def test_options_come_from_a_file_and_from_the_environment_too(tmp_path: Path) -> None:
     (tmp_path / "server.toml").write_text('register = "zk://h/"\n')
     with launched("--config", "server.toml", cwd=tmp_path) as server:

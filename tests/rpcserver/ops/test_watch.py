@@ -6,8 +6,6 @@ import contextlib
 import os
 import re
 import select
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -280,16 +278,3 @@ def test_reload_without_an_app_is_a_clear_error(tmp_path: Path) -> None:
         event = server.event()
         assert "--reload watches your app's files" in event["message"]
         assert server.wait() == 1
-
-
-def test_without_watchfiles_the_error_says_how_to_get_it(tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.modules['watchfiles'] = None\n"
-        "from pathlib import Path; from rpcserver.ops.watch import WatchUnavailable, watched_by\n"
-        "try: watched_by('calc.py', Path())\n"
-        "except WatchUnavailable as error: print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE
-    )
-    assert done.stdout == "--reload needs the package watchfiles: pip install 'rpcshell[reload]'\n", done.stderr
