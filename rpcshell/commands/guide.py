@@ -23,7 +23,6 @@ from rpcshell.shell.session import Leave
 from rpcshell.shell.terminal import columns_of_terminal, is_terminal
 from rpcshell.version import __version__
 from rpcshell.view.escape import visible
-from rpcshell.view.guide_page import guide_page
 
 if TYPE_CHECKING:
     from rpcshell.shell.command import Command
@@ -100,6 +99,8 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
         topics = {**{each: summary for each, (summary, _) in _TOPICS.items()}, **GUIDES}
         shell.output.text("\n".join(columns([(f":help {each}", summary) for each, summary in topics.items()])))
     elif name in GUIDES:
+        from rpcshell.view.guide_page import guide_page
+
         shell.output.pieces(guide_page(read_guide_here(name), min(_columns(), _WIDEST)))
     elif (method := shell.session.method(name)) is not None:
         shell.output.text(describe_method(method))

@@ -5,8 +5,10 @@ Beside some pages stand the files that they show. How a page looks on a terminal
 
 from __future__ import annotations
 
-from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 GUIDES: Final = {
     "tour": "from the first call to why one hangs, on the demo",
@@ -45,12 +47,12 @@ def read_guide(name: str) -> str:
     if name not in GUIDES:
         raise KeyError(name)
     folder = "deploy/" if name in _OF_DEPLOYMENTS else ""
-    return files(__name__).joinpath(f"{folder}{name}.md").read_text("utf-8")
+    return _file(f"{folder}{name}.md").read_text("utf-8")
 
 
 def guide_files(name: str) -> list[str]:
     """The paths on this machine of the files that a guide shows."""
-    return [str(files(__name__).joinpath("deploy", file)) for file in _OF_DEPLOYMENTS.get(name, ())]
+    return [str(_file(f"deploy/{file}")) for file in _OF_DEPLOYMENTS.get(name, ())]
 
 
 def read_guide_here(name: str) -> str:
@@ -61,3 +63,9 @@ def read_guide_here(name: str) -> str:
     """
     page, shown = read_guide(name), guide_files(name)
     return "\n".join((page, "## Files", "", "```text", *shown, "```", "")) if shown else page
+
+
+def _file(path: str) -> Traversable:
+    from importlib.resources import files
+
+    return files(__name__).joinpath(path)

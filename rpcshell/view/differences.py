@@ -1,7 +1,6 @@
 """What is different: between several JSON values, by path, and between two drawings of the same thing, by piece."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -100,6 +99,8 @@ def mark_changes(before: Sequence[Fragment], after: Sequence[Fragment]) -> list[
     if len(before) + len(after) > _MOST_MATCHED:
         kept = {at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old == new}
     else:
+        from difflib import SequenceMatcher
+
         blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
         kept = {at for _, start, size in blocks for at in range(start, start + size)}
     return [piece if at in kept else _marked(piece) for at, piece in enumerate(after)]

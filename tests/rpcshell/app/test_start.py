@@ -62,3 +62,20 @@ print([any(word in pattern for pattern in part for word in ("mysql", "PRIVATE"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "[False, True]"
+
+
+def test_the_first_key_loads_nothing_that_single_commands_need() -> None:
+    code = "import sys, rpcshell.prompt.reading, rpcshell.line.hint, rpcshell.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    loaded = set(done.stdout.split())
+    assert {"rpcshell.prompt.reading", "rpcshell.commands.why"} <= loaded
+    unneeded = {
+        "dataclasses",
+        "difflib",
+        "http",
+        "importlib.resources",
+        "rpcshell.guides.markdown",
+        "rpcshell.shell.why.evidence",
+        "rpcwire.framings",
+    }
+    assert not loaded & unneeded
