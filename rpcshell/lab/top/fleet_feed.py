@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
+    from rpcshell.servers.directory import SilentServer
 
 _TIMEOUT: Final = 2.0
 """Seconds that an instance has to take a connection, and again to tell all."""
@@ -85,6 +86,8 @@ class FleetFeed:
 
     def __init__(self) -> None:
         self._asked: dict[Target, _Asked] = {}
+        self._search: Future[dict[Target, LocalServer | SilentServer]] | None = None
+        """For the servers of this machine; one that is silent holds up what waits for it, and no look."""
         self._pool = DaemonThreads("look", _AT_ONCE)
 
     def __enter__(self) -> Self:
@@ -108,7 +111,7 @@ class FleetFeed:
     def _line(self, instance: InstanceState) -> InstanceLine:
         asked = self._asked[instance.target]
         asked.take()
-        nowhere = "" if asked.control or instance.metrics else _NOWHERE
+        nowhere = "" if asked.control or instance.metrics or self._search is not None else _NOWHERE
         readings = asked.readings
         late = bool(readings) and time.monotonic() - readings[-1].at > _TIMEOUT
         return InstanceLine(
@@ -130,14 +133,21 @@ class FleetFeed:
             for target, asked in self._asked.items()
             if not (asked.readings or asked.pending) and now - asked.searched > _AGAIN
         ]
-        if unknown:
+        if unknown and self._search is None:
             for target in unknown:
                 self._asked[target].searched = now
-            for target, server in servers_at(unknown, _TIMEOUT).items():
-                if isinstance(server, LocalServer):
-                    self._asked[target].control = server.path
-                else:
-                    self._asked[target].control, self._asked[target].problem = None, silence(server)
+            self._search = self._pool.submit(partial(servers_at, unknown, _TIMEOUT))
+            wait([self._search], _PATIENCE)
+        if self._search is None or not self._search.done():
+            return
+        search, self._search = self._search, None
+        for target, server in search.result().items():
+            if (found := self._asked.get(target)) is None:
+                continue
+            if isinstance(server, LocalServer):
+                found.control = server.path
+            else:
+                found.control, found.problem = None, silence(server)
 
 
 class FleetWatch:

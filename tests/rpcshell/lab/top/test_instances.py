@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from rpcshell.lab.top import fleet_feed
 from rpcshell.lab.top.fleet_feed import FleetFeed, InstanceLine
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics
 from rpcshell.servers.listeners import is_on_this_machine
+from tests.rpcshell.peers import Peer, serving
 from tests.servers import PATIENCE, needs_server, running
 
 ELSEWHERE = TcpTarget("192.0.2.1", 1)
@@ -98,12 +100,50 @@ def test_metrics_tell_the_same_as_the_control_socket(tmp_path: Path) -> None:
 
 def test_what_cannot_be_asked_is_told_of() -> None:
     with FleetFeed() as feed:
-        (line,) = feed.look([InstanceState(ELSEWHERE)])
+        while not (line := feed.look([InstanceState(ELSEWHERE)])[0]).problem:
+            pass
         assert line.problem.startswith("not one of yours on this machine")
         gone = InstanceState(ELSEWHERE, metrics="http://127.0.0.1:1/metrics")
         while not (line := feed.look([gone])[0]).problem:
             pass
         assert "cannot be read" in line.problem
+
+
+@needs_server
+def test_an_instance_whose_arbiter_hangs_holds_up_no_look_at_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with (
+        running("-w", "1", folder=tmp_path) as server,
+        # By its sockets, this process is the other one.
+        serving(Peer.wait_for_end) as hanging,
+        serving(Peer.wait_for_end, unix=tmp_path / "rpcserver" / "0.sock"),
+        FleetFeed() as feed,
+    ):
+        here = InstanceState(Target.parse(server.addresses[0]))
+        (first,) = looked_at(feed, here)
+        assert first.reading is not None
+        monkeypatch.setattr(fleet_feed, "_TIMEOUT", 3600.0)
+        later, silent = feed.look([here, InstanceState(hanging.target)])
+        while later.reading is None or later.reading.at == first.reading.at:
+            later, silent = feed.look([here, InstanceState(hanging.target)])
+        assert (later.problem, silent.problem) == ("", "")
+
+
+@needs_server
+def test_an_instance_whose_arbiter_hangs_is_said_to_be_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(fleet_feed, "_TIMEOUT", 0.3)
+    (tmp_path / "rpcserver").mkdir(0o700)
+    with (
+        serving(Peer.wait_for_end) as hanging,
+        serving(Peer.wait_for_end, unix=tmp_path / "rpcserver" / "0.sock"),
+        FleetFeed() as feed,
+    ):
+        while not (line := feed.look([InstanceState(hanging.target)])[0]).problem:
+            pass
+        assert line.problem == f"does not say what it is: its process is {os.getpid()}"
 
 
 def test_metrics_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
