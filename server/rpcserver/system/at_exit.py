@@ -19,7 +19,7 @@ from rpcserver.system.errors import QuickStop
 from rpcserver.system.threads import NoThread, ServerThread, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
 
 logger = logging.getLogger(__name__)
@@ -74,11 +74,9 @@ class AtExit:
         self.note_files()
 
 
-def _young_files() -> list[io.IOBase]:
-    objects = gc.get_objects()
-    kinds = {kind for kind in set(map(type, objects)) if issubclass(kind, _FILE)}
-    # Mostly there are none, of very many.
-    return [found for found in objects if type(found) in kinds] if kinds else []
+def _young_files() -> Iterator[io.IOBase]:
+    # No type is hashed either: a metaclass may have a hash of its own, or none.
+    return (found for found in gc.get_objects() if issubclass(type(found), _FILE))
 
 
 def _disown_children() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -25,3 +26,23 @@ def test_the_end_of_one_process_leaves_the_others_their_time() -> None:
         later.join()
         os.close(first)
         os.close(second)
+
+
+def test_files_are_found_beside_classes_that_cannot_be_hashed(tmp_path: Path) -> None:
+    class Kind(type):
+        def __hash__(cls) -> int:
+            raise RuntimeError("nobody asks a class of the app's for anything")
+
+    class Odd(metaclass=Kind):
+        def __init__(self) -> None:
+            self.held: list[object] = [self]
+
+    odd = [Odd(), Odd()]
+    path = tmp_path / "notes"
+    ending = at_exit.AtExit.__new__(at_exit.AtExit)
+    ending._files = []
+    with path.open("w") as file:
+        file.write("said before the fork")
+        ending.note_files()
+        assert path.read_text() == "said before the fork"
+    assert len(odd) == 2
