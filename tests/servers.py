@@ -102,14 +102,6 @@ def stop(pid: int) -> None:
     until(lambda: state_of(pid) == "T")
 
 
-def gates(folder: Path) -> tuple[Path, Path]:
-    """Two FIFOs: one says that a handler has been entered, one lets it go."""
-    entered, leave = folder / "entered", folder / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
-    return entered, leave
-
-
 def connected(address: str, patience: float = PATIENCE) -> socket.socket:
     """Connect to an address, as servers tell them, and wait no longer than that many seconds for it."""
     if not address.startswith("unix:"):

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import gates
+from tests.rpcserver.steering import Gate
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> list[str]:
-    """The params of a call of `gate`, which waits until its `leave` is written to."""
-    return list(map(str, gates(tmp_path)))
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)

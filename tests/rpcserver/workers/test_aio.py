@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.rpcserver.aio_serving import peak_memory, serving
-from tests.servers import PATIENCE, Client, gates, request, running, until
+from tests.rpcserver.steering import Gate
+from tests.servers import PATIENCE, Client, request, running, until
 
 
 def test_every_kind_of_handler_is_served_where_it_belongs(tmp_path: Path) -> None:
@@ -28,15 +29,12 @@ def test_every_kind_of_handler_is_served_where_it_belongs(tmp_path: Path) -> Non
         assert client.call("thread").result is False
 
 
-def test_a_handler_that_blocks_does_not_stop_other_connections(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_handler_that_blocks_does_not_stop_other_connections(tmp_path: Path, gate: Gate) -> None:
     with serving(tmp_path) as server, server.connect() as blocked, server.connect() as other:
-        blocked.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(blocked)
         for method in ("instant", "plain", "later"):
             assert other.call(method, [method]).result == [method]
-        leave.write_bytes(b".")
-        assert blocked.reply().result == "through"
+        gate.release(blocked)
 
 
 def test_coroutines_of_many_connections_run_at_the_same_time(tmp_path: Path) -> None:
@@ -69,24 +67,21 @@ def test_replies_that_are_there_at_once_go_out_in_one_write(tmp_path: Path) -> N
         assert len(data) > 0.9 * sum(len(request("instant", number)) for number in range(100))
 
 
-def test_a_reply_does_not_wait_for_the_request_after_it(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_reply_does_not_wait_for_the_request_after_it(tmp_path: Path, gate: Gate) -> None:
     with serving(tmp_path) as server, server.connect() as client:
-        client.socket.sendall(request("instant", 1) + request("gate", [str(entered), str(leave)]) + request("later", 3))
+        client.socket.sendall(request("instant", 1) + request("gate", gate.params) + request("later", 3))
         assert client.reply().result == 1
-        entered.read_bytes()
-        leave.write_bytes(b".")
+        gate.wait()
+        gate.open()
         assert [client.reply().result, client.reply().result] == ["through", 3]
 
 
-def test_requests_that_pile_up_behind_a_running_one_are_not_read_without_end(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_requests_that_pile_up_behind_a_running_one_are_not_read_without_end(tmp_path: Path, gate: Gate) -> None:
     waiting = request("plain", "x" * 1000)
     with serving(tmp_path) as server, server.connect() as client:
         pid = client.call("pid").result
         before = peak_memory(pid)
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         client.socket.setblocking(False)
         sent = 0
         while select.select([], [client.socket], [], 0.3)[1]:
@@ -95,8 +90,7 @@ def test_requests_that_pile_up_behind_a_running_one_are_not_read_without_end(tmp
         assert peak_memory(pid) - before < 8 << 20
         client.socket.settimeout(PATIENCE)
         rest = (waiting * 1000)[sent % (len(waiting) * 1000) :][: -sent % len(waiting)]
-        leave.write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.release(client)
         for _ in range(sent // len(waiting)):
             assert client.reply().result == "x" * 1000
         client.socket.sendall(rest)
@@ -181,12 +175,11 @@ def test_connections_are_shared_out_fairly(tmp_path: Path) -> None:
         assert max(served.values()) <= 20
 
 
-def test_a_worker_whose_loop_is_held_up_takes_no_more_than_one_connection(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_worker_whose_loop_is_held_up_takes_no_more_than_one_connection(tmp_path: Path, gate: Gate) -> None:
     with serving(tmp_path, workers=2) as server, contextlib.ExitStack() as stack:
         holder = stack.enter_context(server.connect())
-        holder.send("hold_up", [str(entered), str(leave)])
-        entered.read_bytes()
+        holder.send("hold_up", gate.params)
+        gate.wait()
         clients = [stack.enter_context(server.connect()) for _ in range(12)]
         for client in clients:
             client.send("instant", 1)
@@ -196,7 +189,7 @@ def test_a_worker_whose_loop_is_held_up_takes_no_more_than_one_connection(tmp_pa
             assert readable, f"{len(left)} are not served"
             for found in readable:
                 assert left.pop(found).reply().result == 1
-        leave.write_bytes(b".")
+        gate.open()
         assert [client.reply().result for client in left.values()] == [1] * len(left)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rpcwire import Goodbye, Reply
 from tests.models import of_each_kind
-from tests.servers import PROBE_APP, gates, running
+from tests.servers import PROBE_APP, running
 
 TAKEN = """
 import faulthandler
@@ -173,7 +173,9 @@ def test_a_handler_of_the_app_that_fails_costs_no_connection(model: str, tmp_pat
 
 
 def test_a_handler_of_the_app_that_fails_does_so_in_the_processes_it_has_left(tmp_path: Path) -> None:
-    gate, outcome = gates(tmp_path)
+    gate, outcome = tmp_path / "gate", tmp_path / "outcome"
+    for fifo in (gate, outcome):
+        os.mkfifo(fifo)
     with running("-m", "sync", "-w", "1", app=PROBE_APP + FAILING, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call("leave_child", [str(gate), str(outcome)]).fault is None

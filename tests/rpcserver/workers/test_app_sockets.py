@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.models import of_each_kind_and, preloaded_too, some
-from tests.servers import PROBE_APP, gates, running
+from tests.rpcserver.steering import Gate
+from tests.servers import PROBE_APP, running
 
 FORKED = """
 @service.method
@@ -35,22 +36,19 @@ QUIET = {"PYTHONWARNINGS": "ignore"}
 # A loop makes sockets itself.
 @of_each_kind_and("app", {"timeout": TIMEOUT, "replaced": REPLACED}, but=("async", "replaced"))
 def test_an_app_that_changes_what_sockets_are_is_served_as_any(
-    model: str, preload: tuple[str, ...], app: str, tmp_path: Path
+    model: str, preload: tuple[str, ...], app: str, tmp_path: Path, gate: Gate
 ) -> None:
-    entered, leave = gates(tmp_path)
     options = ("-m", model, "-w", "1", "--drain-timeout", "60", "--drain-grace", "15", *preload)
     with running(*options, app=app, env=QUIET, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call("echo", "x" * 1_000_000).result == "x" * 1_000_000
             assert client.call("forked").result == 0
-            client.send("gate", [str(entered), str(leave)])
-            entered.read_bytes()
+            gate.hold(client)
             with server.connect() as waiting:
                 server.signal(signal.SIGTERM)
                 server.wait_for_log("stopping")
                 waiting.send("echo", 1)
-                leave.write_bytes(b".")
-                assert client.reply().result == "through"
+                gate.release(client)
                 client.close()
                 assert waiting.reply().result == 1
         assert server.wait() == 0

@@ -15,9 +15,10 @@ from rpcserver.workers.limits import NEVER, old_from
 from rpcserver.workers.next_step import Next
 from rpcwire import GOODBYE, Goodbye, Reply
 from tests.models import EACH_KIND
+from tests.rpcserver.steering import Gate
 from tests.rpcserver.workers.test_conversation import ONE, answer_all, write_all
 from tests.rpcserver.workers.test_framings import call, connect
-from tests.servers import Server, gates, running
+from tests.servers import Server, running
 
 AGE = 0.1
 OLD = ServerSettings(max_connection_age=1e-9, drain_grace=5.0)
@@ -52,19 +53,17 @@ def test_a_busy_client_that_heeds_it_is_told_to_go_on_elsewhere(server: Server, 
     assert marks.stat().st_size == replies
 
 
-def test_a_connection_grows_old_on_a_loop_while_its_call_runs(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_connection_grows_old_on_a_loop_while_its_call_runs(tmp_path: Path, gate: Gate) -> None:
     options = ("-m", "async", "-w", "1", "--max-connection-age", str(AGE))
     with running(*options, folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(client, close=True)
         client.send("echo", [1], close=True)
         for _ in range(2):
             with server.connect() as younger:
                 younger.send("echo", close=True)
                 while younger.receive() is not None:
                     pass
-        leave.write_bytes(b".")
+        gate.open()
         first, last = client.receive(), client.receive()
         assert isinstance(first, Reply)
         assert isinstance(last, Reply)

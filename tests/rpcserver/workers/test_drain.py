@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from rpcwire import Goodbye, Reply
-from tests.servers import Server, gates, request, running, stop
+from tests.rpcserver.steering import Gate
+from tests.servers import Server, request, running, stop
 
 
 @dataclass
@@ -87,31 +88,25 @@ def test_a_stop_loses_no_call(tmp_path: Path, clients: int, kind: str) -> None:
         run_loops(server, marks, [Loop() for _ in range(clients)], call_until_refused)
 
 
-def test_the_call_that_is_running_is_answered(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_the_call_that_is_running_is_answered(tmp_path: Path, gate: Gate) -> None:
     with running("-w", "2", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(client, close=True)
         server.signal(signal.SIGTERM)
         with pytest.raises(OSError, match=r"refused|reset"):
             connect_until_refused(server)
-        leave.write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.release(client)
         assert isinstance(client.receive(), Goodbye)
         assert client.receive() is None
         client.close()
         assert server.wait() == 0
 
 
-def test_a_running_call_of_a_plain_client_is_answered_and_so_is_its_next(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_running_call_of_a_plain_client_is_answered_and_so_is_its_next(tmp_path: Path, gate: Gate) -> None:
     with running("-w", "1", "--drain-grace", "10", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         server.signal(signal.SIGTERM)
         server.wait_for_log("stopping")
-        leave.write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.release(client)
         last = client.call("echo", "once more")
         assert last.result == "once more"
         assert last.close
@@ -181,18 +176,15 @@ def test_a_request_whose_rest_is_on_its_way_is_answered(tmp_path: Path) -> None:
         assert client.receive() is None
 
 
-def test_connections_that_wait_for_a_worker_are_served(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_connections_that_wait_for_a_worker_are_served(tmp_path: Path, gate: Gate) -> None:
     with running("-w", "1", folder=tmp_path) as server, server.connect() as busy:
-        busy.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(busy, close=True)
         waiting = [server.connect() for _ in range(5)]
         for number, client in enumerate(waiting):
             client.send("echo", number)
         server.signal(signal.SIGTERM)
         server.wait_for_log("stopping")
-        leave.write_bytes(b".")
-        assert busy.reply().result == "through"
+        gate.release(busy)
         busy.close()
         for number, client in enumerate(waiting):
             reply = client.reply()
@@ -201,11 +193,9 @@ def test_connections_that_wait_for_a_worker_are_served(tmp_path: Path) -> None:
         assert server.wait() == 0
 
 
-def test_a_worker_that_does_not_finish_is_killed_after_the_drain_timeout(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_worker_that_does_not_finish_is_killed_after_the_drain_timeout(tmp_path: Path, gate: Gate) -> None:
     with running("-w", "1", "--drain-timeout", "0.3", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         started = time.monotonic()
         server.signal(signal.SIGTERM)
         assert client.receive() is None
@@ -218,11 +208,9 @@ def test_a_worker_that_does_not_finish_is_killed_after_the_drain_timeout(tmp_pat
 
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_second_signal_hurries(tmp_path: Path, second: signal.Signals) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_second_signal_hurries(tmp_path: Path, gate: Gate, second: signal.Signals) -> None:
     with running("-w", "1", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         server.signal(signal.SIGTERM)
         server.wait_for_log("stopping: workers have")
         server.signal(second)
@@ -240,18 +228,15 @@ def test_a_terminated_worker_drains_and_is_replaced(tmp_path: Path) -> None:
             assert other.call("pid").result != pid
 
 
-def test_clients_are_refused_while_the_last_call_is_running(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_clients_are_refused_while_the_last_call_is_running(tmp_path: Path, gate: Gate) -> None:
     path = tmp_path / "probe.sock"
     with running("-w", "2", folder=tmp_path, bind=(f"unix:{path}",)) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(client, close=True)
         server.signal(signal.SIGTERM)
         server.wait_for_log("stopping")
         with pytest.raises(OSError, match=r"No such file|refused"):
             connect_until_refused(server)
-        leave.write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.release(client)
         client.close()
         assert server.wait() == 0
         assert not path.exists()
@@ -273,16 +258,14 @@ def test_the_reply_of_a_stopped_server_survives_requests_that_come_too_late(tmp_
         assert server.wait() == 0
 
 
-def test_a_worker_that_dies_while_draining_takes_nobody_with_it_who_waits(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_worker_that_dies_while_draining_takes_nobody_with_it_who_waits(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-w", "2", folder=tmp_path) as server,
         server.connect() as doomed,
         server.connect() as busy,
     ):
         victim = doomed.call("pid").result
-        busy.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(busy, close=True)
         waiting = [server.connect() for _ in range(4)]
         for number, client in enumerate(waiting):
             client.send("echo", number)
@@ -291,8 +274,7 @@ def test_a_worker_that_dies_while_draining_takes_nobody_with_it_who_waits(tmp_pa
         server.wait_for_log("stopping")
         os.kill(victim, signal.SIGKILL)
         server.wait_for_log("was killed by SIGKILL")
-        leave.write_bytes(b".")
-        assert busy.reply().result == "through"
+        gate.release(busy)
         busy.close()
         for number, client in enumerate(waiting):
             assert client.reply().result == number

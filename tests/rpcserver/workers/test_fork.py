@@ -90,7 +90,7 @@ def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
 
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("victim", ["worker", "arbiter"])
-def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gate: list[str], victim: str) -> None:
+def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gate: Gate, victim: str) -> None:
     with (
         running("-m", "fork", "-w", "1", folder=tmp_path) as server,
         server.connect() as idle,
@@ -98,8 +98,7 @@ def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gat
     ):
         (worker,) = server.workers()
         idle_pid = idle.call("pid").result
-        busy.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(busy)
         pids = children_of(worker)
         assert idle_pid in pids
         with watched([worker, *pids]) as descriptors:
@@ -107,7 +106,7 @@ def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gat
             assert all_gone(descriptors, PATIENCE)
 
 
-def test_a_drain_is_passed_on_to_every_child(tmp_path: Path, gate: list[str]) -> None:
+def test_a_drain_is_passed_on_to_every_child(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "fork", "-w", "2", folder=tmp_path) as server,
         server.connect() as busy,
@@ -116,19 +115,17 @@ def test_a_drain_is_passed_on_to_every_child(tmp_path: Path, gate: list[str]) ->
         idle = [stack.enter_context(server.connect()) for _ in range(6)]
         for client in idle:
             assert client.call("echo", 1, close=True).result == 1
-        busy.send("gate", gate, close=True)
-        Path(gate[0]).read_bytes()
+        gate.hold(busy, close=True)
         server.signal(signal.SIGTERM)
         for client in idle:
             assert isinstance(client.receive(), Goodbye)
             client.close()
-        Path(gate[1]).write_bytes(b".")
-        assert busy.reply().result == "through"
+        gate.release(busy)
         busy.close()
         assert server.wait() == 0
 
 
-def test_a_call_that_runs_too_long_costs_its_process_and_nobody_else(tmp_path: Path, gate: list[str]) -> None:
+def test_a_call_that_runs_too_long_costs_its_process_and_nobody_else(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "fork", "-w", "1", "--timeout", "0.3", folder=tmp_path) as server,
         server.connect() as stuck,
@@ -136,8 +133,7 @@ def test_a_call_that_runs_too_long_costs_its_process_and_nobody_else(tmp_path: P
     ):
         (worker,) = server.workers()
         pid = other.call("pid").result
-        stuck.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(stuck)
         with contextlib.suppress(ConnectionResetError):
             assert stuck.receive() is None
         log = server.wait_for_log("was killed by SIGABRT")
@@ -174,8 +170,8 @@ def note() -> None:
 )
 
 
-def test_a_log_that_is_opened_again_while_a_child_is_made_is_that_childs_too(tmp_path: Path) -> None:
-    gate, log = Gate(tmp_path), tmp_path / "log"
+def test_a_log_that_is_opened_again_while_a_child_is_made_is_that_childs_too(tmp_path: Path, gate: Gate) -> None:
+    log = tmp_path / "log"
     hook = f"os.register_at_fork(after_in_parent=lambda: gate(*{gate.params!r}))\n"
     with (
         running(*("-m", "fork", "-w", "1", "--log-file", str(log)), app=NOTING_APP + hook, folder=tmp_path) as server,

@@ -13,8 +13,9 @@ import pytest
 from rpcwire import Goodbye
 from rpcwire.worker_models import MODELS
 from tests.models import of_each_kind
+from tests.rpcserver.steering import Gate
 from tests.rpcserver.workers.test_drain import Loop, call_until_refused, run_loops
-from tests.servers import PATIENCE, Server, all_gone, gates, request, running, until, watched
+from tests.servers import PATIENCE, Server, all_gone, request, running, until, watched
 
 every_model = pytest.mark.parametrize("model", MODELS)
 
@@ -144,8 +145,7 @@ def test_an_idle_client_that_knows_no_close_gets_its_next_batch_answered(model: 
 
 @pytest.mark.samples(1)
 @of_each_kind
-def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", model, "-w", "3", "--drain-grace", "0.4", folder=tmp_path) as server,
         server.connect() as heeding,
@@ -154,16 +154,14 @@ def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path
     ):
         assert heeding.call("echo", 1, close=True).result == 1
         assert silent.call("echo", 2).result == 2
-        busy.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(busy, close=True)
         started = time.monotonic()
         server.signal(signal.SIGTERM)
         assert isinstance(heeding.receive(), Goodbye)
         assert heeding.receive() is None
         assert silent.receive() is None
         assert time.monotonic() - started > 0.35  # after the grace
-        leave.write_bytes(b".")
-        assert busy.reply().result == "through"
+        gate.release(busy)
         assert isinstance(busy.receive(), Goodbye)
         for client in (heeding, silent, busy):
             client.close()
@@ -172,11 +170,9 @@ def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path
 
 @pytest.mark.samples(2)
 @every_model
-def test_a_quick_stop_does_not_wait_for_a_running_call(model: str, tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_quick_stop_does_not_wait_for_a_running_call(model: str, tmp_path: Path, gate: Gate) -> None:
     with running("-m", model, "-w", "1", folder=tmp_path) as server, server.connect() as client:
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         server.signal(signal.SIGINT)
         assert client.receive() is None
         assert server.wait() == 0

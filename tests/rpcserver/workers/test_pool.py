@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from rpcwire import ErrorCode
+from tests.rpcserver.steering import Gate
 from tests.servers import PROBE_APP, request, running
 
 GATED_APP = (
@@ -61,14 +62,13 @@ def test_idle_connections_take_no_thread(tmp_path: Path) -> None:
         assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 4
 
 
-def test_a_full_queue_answers_busy_at_once_and_loses_nothing_it_took(tmp_path: Path, gate: list[str]) -> None:
+def test_a_full_queue_answers_busy_at_once_and_loses_nothing_it_took(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "pool", "-w", "1", "--threads", "1", "--queue", "3", "--access-log", folder=tmp_path) as server,
         server.connect() as holder,
         contextlib.ExitStack() as stack,
     ):
-        holder.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(holder)
         queued = [stack.enter_context(server.connect()) for _ in range(3)]
         for number, client in enumerate(queued):
             client.send("echo", number)
@@ -79,29 +79,26 @@ def test_a_full_queue_answers_busy_at_once_and_loses_nothing_it_took(tmp_path: P
         assert (reply.fault.code, reply.fault.data, reply.id) == (ErrorCode.BUSY, {"retry": True}, "mine")
         assert not reply.close
         server.wait_for_log(" echo -32001 ")
-        Path(gate[1]).write_bytes(b".")
-        assert holder.reply().result == "through"
+        gate.release(holder)
         assert [client.reply().result for client in queued] == [0, 1, 2]
         assert turned_away.call("echo", "again").result == "again"
 
 
-def test_every_request_of_a_batch_that_finds_the_queue_full_is_answered(tmp_path: Path, gate: list[str]) -> None:
+def test_every_request_of_a_batch_that_finds_the_queue_full_is_answered(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "pool", "-w", "1", "--threads", "1", "--queue", "1", folder=tmp_path) as server,
         server.connect() as holder,
         server.connect() as queued,
         server.connect() as client,
     ):
-        holder.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(holder)
         queued.send("echo", "queued")
         batch = b"".join(request("echo", number, id=number) for number in range(50))
         client.socket.sendall(batch)
         replies = [client.reply() for _ in range(50)]
         assert [reply.id for reply in replies] == list(range(50))
         assert {reply.fault.code for reply in replies if reply.fault is not None} == {ErrorCode.BUSY}
-        Path(gate[1]).write_bytes(b".")
-        assert holder.reply().result == "through"
+        gate.release(holder)
         assert queued.reply().result == "queued"
         client.socket.sendall(batch)
         assert [client.reply().result for _ in range(50)] == list(range(50))
@@ -118,7 +115,7 @@ def test_a_burst_of_quick_calls_is_not_turned_away(tmp_path: Path) -> None:
         assert [client.reply().result for client in clients] == list(range(100))
 
 
-def test_a_large_batch_does_not_keep_others_waiting_for_its_end(tmp_path: Path, gate: list[str]) -> None:
+def test_a_large_batch_does_not_keep_others_waiting_for_its_end(tmp_path: Path, gate: Gate) -> None:
     notes = str(tmp_path / "notes")
     with (
         running("-m", "pool", "-w", "1", "--threads", "1", app=GATED_APP, folder=tmp_path) as server,
@@ -126,8 +123,7 @@ def test_a_large_batch_does_not_keep_others_waiting_for_its_end(tmp_path: Path, 
         server.connect() as greedy,
         server.connect() as modest,
     ):
-        holder.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(holder)
         greedy.socket.sendall(request("note", [notes, "g"]) * 200)
         # The batch is in the queue once its bytes have been read.
         while unread(greedy.socket):
@@ -135,7 +131,7 @@ def test_a_large_batch_does_not_keep_others_waiting_for_its_end(tmp_path: Path, 
         modest.send("note", [notes, "m"])
         while unread(modest.socket):
             pass
-        Path(gate[1]).write_bytes(b".")
+        gate.open()
         assert modest.reply().fault is None
         assert all(greedy.reply().fault is None for _ in range(200))
         order = Path(notes).read_text()
@@ -166,14 +162,13 @@ def test_a_thread_is_not_held_by_a_client_that_does_not_read(tmp_path: Path) -> 
         assert [len(slow.reply().result) for _ in range(3)] == [4_000_000] * 3
 
 
-def test_a_pool_keeps_its_size_when_a_request_is_given_up(tmp_path: Path, gate: list[str]) -> None:
+def test_a_pool_keeps_its_size_when_a_request_is_given_up(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "pool", "-w", "1", "--threads", "1", "--timeout", "0.2", folder=tmp_path) as server,
         server.connect() as stuck,
         server.connect() as other,
     ):
-        stuck.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(stuck)
         other.send("echo", 1)
         fault = stuck.reply().fault
         assert fault is not None

@@ -11,7 +11,7 @@ import pytest
 
 from rpcwire import ErrorCode
 from tests.models import EACH_KIND, of_each_kind
-from tests.servers import PROBE_APP, Server, gates, running
+from tests.servers import PROBE_APP, Server, running
 
 RAISING_APP = (
     PROBE_APP
@@ -233,7 +233,9 @@ def strike_later(go: str, done: str) -> None:
 @pytest.mark.parametrize("model", ["pool", "async"])
 def test_what_is_thrown_into_a_thread_after_its_call_costs_no_other_call(model: str, tmp_path: Path) -> None:
     # As libraries do that limit how long a call takes: PyThreadState_SetAsyncExc.
-    done, go = gates(tmp_path)
+    done, go = tmp_path / "done", tmp_path / "go"
+    for fifo in (done, go):
+        os.mkfifo(fifo)
     with running("-m", model, "-w", "1", "--threads", "1", app=STRIKING_APP, folder=tmp_path) as server:
         pids = server.workers()
         with server.connect() as other:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye, Reply
-from tests.servers import PATIENCE, Client, Server, all_gone, gates, request, running, watched
+from tests.rpcserver.steering import Gate
+from tests.servers import PATIENCE, Client, Server, all_gone, request, running, watched
 
 
 @pytest.fixture(scope="module")
@@ -134,26 +135,21 @@ def test_a_plain_client_that_is_asked_to_go_has_one_more_request(tmp_path: Path)
             assert other.call("pid").result == pid
 
 
-def test_a_call_that_runs_is_not_disturbed_by_being_asked_to_let_go(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_call_that_runs_is_not_disturbed_by_being_asked_to_let_go(tmp_path: Path, gate: Gate) -> None:
     with running("-w", "1", "--timeout", "0", folder=tmp_path) as server, server.connect() as client:
         pid = client.call("pid").result
-        client.send("gate", [str(entered), str(leave)], close=True)
-        entered.read_bytes()
+        gate.hold(client, close=True)
         for _ in range(5):
             os.kill(pid, signal.SIGUSR2)
-        leave.write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.release(client)
         assert client.call("pid").result == pid
 
 
-def test_a_worker_that_is_aborted_writes_where_it_was(tmp_path: Path) -> None:
-    entered, leave = gates(tmp_path)
+def test_a_worker_that_is_aborted_writes_where_it_was(tmp_path: Path, gate: Gate) -> None:
     log = tmp_path / "server.log"
     with running("-w", "1", "--log-file", str(log), folder=tmp_path) as server, server.connect() as client:
         (pid,) = server.workers()
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         with watched([pid]) as descriptors:
             os.kill(pid, signal.SIGABRT)
             assert all_gone(descriptors, PATIENCE)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye
+from tests.rpcserver.steering import Gate
 from tests.servers import PATIENCE, Client, Server, request, running, until
 
 
@@ -75,17 +76,15 @@ def test_parked_connections_are_served_and_end_as_others_do(tmp_path: Path, kind
         assert server.wait() == 0
 
 
-def test_calls_of_one_worker_run_side_by_side(tmp_path: Path, gate: list[str]) -> None:
+def test_calls_of_one_worker_run_side_by_side(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "thread", "-w", "1", folder=tmp_path) as server,
         server.connect() as waiting,
         server.connect() as other,
     ):
-        waiting.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(waiting)
         assert other.call("echo", 1).result == 1
-        Path(gate[1]).write_bytes(b".")
-        assert waiting.reply().result == "through"
+        gate.release(waiting)
 
 
 @pytest.mark.samples(1)
@@ -145,7 +144,7 @@ def test_connections_over_the_cap_wait_for_room(model: str, tmp_path: Path) -> N
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool"])
 def test_a_request_that_runs_too_long_is_given_up_and_its_worker_replaced(
-    tmp_path: Path, gate: list[str], model: str
+    tmp_path: Path, gate: Gate, model: str
 ) -> None:
     with (
         running("-m", model, "-w", "1", "--timeout", "0.3", folder=tmp_path) as server,
@@ -153,9 +152,9 @@ def test_a_request_that_runs_too_long_is_given_up_and_its_worker_replaced(
         server.connect() as other,
     ):
         pid = other.call("pid").result
-        batch = request("echo", "before") + request("gate", gate, id=7) + request("echo", "after")
+        batch = request("echo", "before") + request("gate", gate.params, id=7) + request("echo", "after")
         stuck.socket.sendall(batch)
-        Path(gate[0]).read_bytes()
+        gate.wait()
         assert other.call("pid").result == pid
         assert stuck.reply().result == "before"
         reply = stuck.reply()
@@ -179,39 +178,35 @@ def other_ends(client: Client) -> None:
 
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool"])
-def test_a_late_reply_never_reaches_the_client(tmp_path: Path, gate: list[str], model: str) -> None:
+def test_a_late_reply_never_reaches_the_client(tmp_path: Path, gate: Gate, model: str) -> None:
     with (
         running("-m", model, "-w", "1", "--timeout", "0.2", folder=tmp_path) as server,
         server.connect() as client,
     ):
-        client.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(client)
         reply = client.reply()
         assert reply.fault is not None
         assert reply.fault.code == ErrorCode.TIMED_OUT
-        Path(gate[1]).write_bytes(b".")
+        gate.open()
         assert client.receive() is None
 
 
-def test_slow_handlers_that_finish_in_time_are_left_alone(tmp_path: Path, gate: list[str]) -> None:
+def test_slow_handlers_that_finish_in_time_are_left_alone(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "thread", "-w", "1", "--timeout", "5", folder=tmp_path) as server,
         server.connect() as client,
     ):
-        client.send("gate", gate)
-        Path(gate[0]).read_bytes()
-        Path(gate[1]).write_bytes(b".")
-        assert client.reply().result == "through"
+        gate.hold(client)
+        gate.release(client)
         assert client.call("echo", 1).result == 1
 
 
-def test_a_stop_does_not_wait_for_a_thread_that_is_stuck(tmp_path: Path, gate: list[str]) -> None:
+def test_a_stop_does_not_wait_for_a_thread_that_is_stuck(tmp_path: Path, gate: Gate) -> None:
     with (
         running("-m", "thread", "-w", "1", "--timeout", "0.2", folder=tmp_path) as server,
         server.connect() as client,
     ):
-        client.send("gate", gate)
-        Path(gate[0]).read_bytes()
+        gate.hold(client)
         server.signal(signal.SIGTERM)
         assert client.reply().fault is not None
         client.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import ssl
 import threading
@@ -19,7 +18,7 @@ from rpcserver import Context, Service
 from rpcserver.testing import Client, serve
 from rpcwire import ErrorCode, Goodbye, Reply
 from tests.models import of_each_kind, preloaded_too
-from tests.rpcserver.steering import steering
+from tests.rpcserver.steering import Gate, steering
 from tests.rpcserver.tls_serving import (
     TLS_APP,
     Certificates,
@@ -225,22 +224,20 @@ def test_a_client_of_a_service_that_does_not_start_is_told(certificates: Certifi
 
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool", "async"])
-def test_requests_that_run_too_long_are_answered(model: str, certificates: Certificates, tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    for path in (entered, leave):
-        os.mkfifo(path)
+def test_requests_that_run_too_long_are_answered(
+    model: str, certificates: Certificates, tmp_path: Path, gate: Gate
+) -> None:
     with (
         running("-m", model, "-w", "1", "--timeout", "0.2", *certificates.options, folder=tmp_path) as server,
         secured(server, certificates.context()) as client,
     ):
-        client.send("gate", [str(entered), str(leave)])
-        entered.read_bytes()
+        gate.hold(client)
         reply = client.reply()
         assert reply.close
         assert reply.fault is not None
         assert reply.fault.code == ErrorCode.TIMED_OUT
         assert client.receive() is None
-        leave.write_bytes(b".")
+        gate.open()
 
 
 @pytest.mark.thorough
