@@ -12,7 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.arbiter.boot import Boot, announce
+from rpcserver.arbiter.boot import Boot
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
@@ -97,7 +97,7 @@ class Arbiter:
         self._pending = PendingConnections(settings, self.crew, listeners, self._drain_workers)
         self.registration = registration and registration(self.crew, self._judge, self.companions.tell)
         self._departure = Departure(settings.settle, self.registration, self._withdraw)
-        self._boot = Boot(self.crew)
+        self._boot = Boot(self.crew, settings, notifier, parent)
         self.reloads = Reload(self.crew, notifier, tls)
         self.housekeeping = Housekeeping(settings, self.crew, listeners, self._give_up)
         self.freezer = Freezer(self.crew)
@@ -321,16 +321,9 @@ class Arbiter:
     def _look_for_completion(self) -> None:
         if self.phase is Phase.BOOTING and (serving := self._boot.count_serving()):
             self.phase = Phase.RUNNING
-            self._boot.end()
-            announce(
-                self.settings,
-                [listener.address for listener in self.listeners],
-                None if self._control is None else self._control.address,
-                (serving, len(self.crew.slots)),
-                seconds=time.monotonic() - self.started,
-                notifier=self._notifier,
-                parent=self._parent,
-            )
+            addresses = [listener.address for listener in self.listeners]
+            control = None if self._control is None else self._control.address
+            self._boot.end(serving, addresses, control, time.monotonic() - self.started)
             if self.registration is not None:
                 self.registration.tell()
 

@@ -31,10 +31,13 @@ _APART: Final = 0.05
 
 
 class Boot:
-    """Starts the first workers of a crew."""
+    """Starts the first workers of a crew; `parent` is told where the process that started the server wants that."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, settings: ServerSettings, notifier: Notifier, parent: ParentLink | None) -> None:
         self._crew = crew
+        self._settings = settings
+        self._notifier = notifier
+        self._parent = parent
         self._last_try: WorkerSlot | None = None
 
     def begin(self) -> None:
@@ -65,12 +68,6 @@ class Boot:
         )
         return 0 if awaited else sum(slot.serves for slot in slots)
 
-    def end(self) -> None:
-        """Have those started later that there was no room for."""
-        for slot in self._crew.slots:
-            if slot.worker is None and slot.retry_at is None:
-                slot.retry(time.monotonic())
-
     def has_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
         """Whether the server cannot start, since this worker could not."""
         others = [other for other in self._crew.slots if other is not slot]
@@ -86,43 +83,28 @@ class Boot:
             other.retry_at = None
         return False
 
+    def end(self, serving: int, addresses: Sequence[str], control: str | None, seconds: float) -> None:
+        """Tell the log, the service manager and the parent process that the server serves, so long after its start.
 
-def announce(
-    settings: ServerSettings,
-    addresses: Sequence[str],
-    control: str | None,
-    workers: tuple[int, int],
-    *,
-    seconds: float,
-    notifier: Notifier,
-    parent: ParentLink | None,
-) -> None:
-    """Tell the log, the service manager and the parent process that the server serves.
-
-    Args:
-        settings: what it serves, and how.
-        addresses: where it listens.
-        control: the address of its control socket; None where it has none.
-        workers: how many serve, and how many there shall be.
-        seconds: how long the start took.
-        notifier: tells the service manager.
-        parent: the process that started the server, where that wants to hear of it.
-    """
-    serving, wanted = workers
-    said = number_of_workers(wanted)
-    if serving < wanted:
-        said = f"{serving} of {said}"
-    logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
-    model = MODELS[settings.model]
-    best = default_workers(concurrent=model.concurrent)
-    # In model fork the processes of connections take all processors, however many workers there are.
-    if wanted > best and model.concurrent and not model.forks:
-        logger.info("model %s is at its best with one worker a processor: %d here", settings.model, best)
-    if control is not None:
-        logger.info("control socket: %s", control)
-    notifier.ready(said)
-    if parent is not None:
-        app = settings.app and printable(settings.app)
-        parent.send(
-            ServerReady(os.getpid(), tuple(addresses), serving, settings.model, app, round(seconds, 3), control)
-        )
+        Those of its workers that there was no room for are started later.
+        """
+        for slot in self._crew.slots:
+            if slot.worker is None and slot.retry_at is None:
+                slot.retry(time.monotonic())
+        name, wanted = self._settings.model, len(self._crew.slots)
+        said = number_of_workers(wanted)
+        if serving < wanted:
+            said = f"{serving} of {said}"
+        logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, name, os.getpid())
+        model = MODELS[name]
+        best = default_workers(concurrent=model.concurrent)
+        # In model fork the processes of connections take all processors, however many workers there are.
+        if wanted > best and model.concurrent and not model.forks:
+            logger.info("model %s is at its best with one worker a processor: %d here", name, best)
+        if control is not None:
+            logger.info("control socket: %s", control)
+        self._notifier.ready(said)
+        if self._parent is not None:
+            app = self._settings.app and printable(self._settings.app)
+            ready = ServerReady(os.getpid(), tuple(addresses), serving, name, app, round(seconds, 3), control)
+            self._parent.send(ready)
