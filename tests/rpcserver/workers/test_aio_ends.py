@@ -103,9 +103,11 @@ def test_what_arrived_while_the_loop_was_held_up_is_not_late(tmp_path: Path, gat
 
 @pytest.mark.thorough
 def test_a_worker_that_has_answered_enough_is_replaced_without_loss(tmp_path: Path) -> None:
-    with serving(tmp_path, "--max-requests", "60", workers=2) as server:
-        with pipelining(server, tmp_path / "marks", clients=4, heed=True):
-            server.wait_for_log("requests", 4)
+    with (
+        serving(tmp_path, "--max-requests", "60", workers=2) as server,
+        pipelining(server, tmp_path / "marks", clients=4, heed=True),
+    ):
+        server.wait_for_log("requests", 4)
 
 
 @contextlib.contextmanager
@@ -160,10 +162,12 @@ def call_until_refused(server: Server, marks: Path, heeds: bool, seen: list[str]
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("heeds", [True, False], ids=["heeding", "unheeding"])
 def test_a_stop_loses_no_pipelined_call(tmp_path: Path, heeds: bool) -> None:
-    with serving(tmp_path, "--drain-grace", "10", workers=2) as server:
-        with pipelining(server, tmp_path / "marks", clients=8, heed=heeds) as calls:
-            for _ in range(500):
-                assert calls.acquire(timeout=10)
+    with (
+        serving(tmp_path, "--drain-grace", "10", workers=2) as server,
+        pipelining(server, tmp_path / "marks", clients=8, heed=heeds) as calls,
+    ):
+        for _ in range(500):
+            assert calls.acquire(timeout=10)
 
 
 def test_what_runs_and_waits_is_answered_by_a_stop(tmp_path: Path, gate: Gate) -> None:
