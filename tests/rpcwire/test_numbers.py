@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rpcwire import (
     EncodeError,
+    Fault,
+    Floats,
     InvalidReply,
     ParseError,
     Reply,
@@ -28,10 +30,18 @@ NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{
 )
 
 
-def result_of(text: str, floats: str) -> object:
-    reply = decode_reply(f'{{"out":"x","result":{text}}}'.encode(), floats)  # type: ignore[arg-type]
+def result_of(text: str, floats: Floats) -> object:
+    reply = decode_reply(f'{{"out":"x","result":{text}}}'.encode(), floats)
     assert isinstance(reply, Reply)
     return reply.result
+
+
+def fault_of(body: bytes, floats: Floats) -> tuple[object, Fault]:
+    """The id of an error reply, and its fault."""
+    reply = decode_reply(body, floats)
+    assert isinstance(reply, Reply)
+    assert reply.fault is not None
+    return reply.id, reply.fault
 
 
 @given(NUMBERS)
@@ -76,10 +86,8 @@ def test_a_negative_zero_without_a_fraction_is_written_as_it_was(text: str) -> N
 
 
 def test_a_negative_zero_in_the_envelope_is_the_integer() -> None:
-    reply = decode_reply(b'{"out":"error","id":-0,"result":{"code":-0,"message":"-0"}}', "text")
-    assert isinstance(reply, Reply)
-    assert reply.fault is not None
-    assert (reply.id, reply.fault.code, reply.fault.message) == (0, 0, "-0")
+    body = b'{"out":"error","id":-0,"result":{"code":-0,"message":"-0"}}'
+    assert fault_of(body, "text") == (0, Fault(0, "-0"))
 
 
 def test_floats_are_the_nearest_of_python_unless_told_otherwise() -> None:
@@ -126,14 +134,10 @@ def test_a_number_that_python_cannot_hold_is_told_of() -> None:
 
 def test_numbers_of_the_envelope_are_what_they_are_whatever_floats_become() -> None:
     body = b'{"out":"error","result":{"code":-32601,"message":"no","data":[2.50]}}'
-    reply = decode_reply(body, "text")
-    assert isinstance(reply, Reply)
-    assert reply.fault is not None
-    assert (reply.fault.code, repr(reply.fault.data)) == (-32601, "[2.50]")
-    reply = decode_reply(b'{"out":"error","result":[2.50]}', "decimal")
-    assert isinstance(reply, Reply)
-    assert reply.fault is not None
-    assert reply.fault.message == "[2.50]"
+    _, fault = fault_of(body, "text")
+    assert (fault.code, repr(fault.data)) == (-32601, "[2.50]")
+    _, fault = fault_of(b'{"out":"error","result":[2.50]}', "decimal")
+    assert fault.message == "[2.50]"
 
 
 def test_what_json_cannot_carry_is_told_of_as_before() -> None:

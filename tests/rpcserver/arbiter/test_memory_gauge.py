@@ -24,50 +24,44 @@ def test_what_a_process_takes_is_told_and_of_one_that_has_gone_nothing() -> None
     assert memory_use(gone.pid) == MemoryUse()
 
 
+class Machine:
+    """A clock, and processes that each take a while to be read; of processor time, unless the machine is busy."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, seconds: float, *, busy: bool = False) -> None:
+        self.now = 100.0
+        self.read: list[int] = []
+        self._seconds = seconds
+        clock = SimpleNamespace(monotonic=lambda: self.now, thread_time=lambda: 0.0 if busy else self.now)
+        patch.setattr(memory_gauge, "time", clock)
+        patch.setattr(memory_gauge, "memory_use", self._use)
+
+    def _use(self, pid: int) -> MemoryUse:
+        self.read.append(pid)
+        self.now += self._seconds
+        return MemoryUse(pid, pid)
+
+
 def test_new_processes_are_read_at_once_and_known_ones_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, read = [100.0], list[int]()
-
-    def reading(pid: int) -> MemoryUse:
-        read.append(pid)
-        now[0] += 0.0045
-        return MemoryUse(pid, len(read))
-
-    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: now[0]))
-    monkeypatch.setattr(memory_gauge, "memory_use", reading)
-    gauge = MemoryGauge()
+    machine, gauge = Machine(monkeypatch, 0.0045), MemoryGauge()
     assert set(gauge.read([1, 2])) == {1, 2}
     assert set(gauge.read([1, 2, 3])) == {1, 2, 3}
-    assert sorted(read) == [1, 2, 3]
+    assert sorted(machine.read) == [1, 2, 3]
     # Those that were read longest ago come first, and a fiftieth of the time is the most.
-    now[0] += 1.5
+    machine.now += 1.5
     gauge.read([1, 2, 3])
-    assert read[3:] == read[:3]
-    now[0] += 0.5
+    assert machine.read[3:] == machine.read[:3]
+    machine.now += 0.5
     gauge.read([1, 2, 3])
-    assert len(read) == 6
+    assert len(machine.read) == 6
     assert set(gauge.read([3])) == {3}
 
 
 def test_an_answer_is_not_kept_waiting_for_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-
-    def reading(pid: int) -> MemoryUse:
-        now[0] += 0.0045
-        return MemoryUse(pid, pid)
-
-    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: now[0]))
-    monkeypatch.setattr(memory_gauge, "memory_use", reading)
+    Machine(monkeypatch, 0.0045)
     gauge, pids = MemoryGauge(), range(1, 15)
     assert [len(gauge.read(pids)) for _ in range(3)] == [5, 10, 14]
 
 
 def test_a_machine_that_is_busy_with_other_things_keeps_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-
-    def reading(pid: int) -> MemoryUse:
-        now[0] += 1
-        return MemoryUse(pid, pid)
-
-    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: 0.0))
-    monkeypatch.setattr(memory_gauge, "memory_use", reading)
+    Machine(monkeypatch, 1.0, busy=True)
     assert set(MemoryGauge().read(range(1, 15))) == set(range(1, 15))

@@ -19,71 +19,28 @@ from rpcserver.arbiter.status import Sample, WorkerSample
 from rpcserver.ops.exposition import SampleCollector
 from rpcserver.ops.metrics import metrics_duty
 from rpcserver.system.addresses import TcpBind
-from rpcserver.system.scoreboard import SlotReading, SlotState, Totals
+from rpcserver.system.scoreboard import SlotState, Totals
 from rpcserver.system.sockets import Listener, open_listeners
 from rpcwire.control import ListenerStatus
+from tests.rpcserver.arbiter.test_watchdog import reading
 from tests.rpcserver.companion_host import CompanionHost
 from tests.rpcserver.ops.series import Series, of_worker, series
 from tests.servers import PATIENCE, all_gone, watched
 
+COUNTS = ("connections", "accepts", "requests", "errors", "busy_ns", "bytes_in", "bytes_out")
 
-def worker(number: int, generation: int, state: SlotState, resident: int, **counts: int) -> WorkerSample:
-    reading = SlotReading(
-        number=number,
-        pid=1000 + number,
-        generation=generation,
-        state=state,
-        born=1,
-        tick=2,
-        running=0,
-        request_began=0,
-        method="",
-        active=3,
-        lost=0,
-        **counts,
+
+def worker(number: int, generation: int, state: SlotState, resident: int, *counts: int) -> WorkerSample:
+    """A worker whose counts are those of `COUNTS`."""
+    named = dict(zip(COUNTS, counts, strict=True))
+    return WorkerSample(
+        reading(number=number, pid=1000 + number, generation=generation, state=state, **named), resident
     )
-    return WorkerSample(reading, resident)
 
 
-OLD = worker(
-    1,
-    0,
-    SlotState.DRAINING,
-    10_000,
-    connections=2,
-    accepts=9,
-    requests=90,
-    errors=3,
-    busy_ns=1_500_000_000,
-    bytes_in=900,
-    bytes_out=1800,
-)
-YOUNG = worker(
-    1,
-    1,
-    SlotState.READY,
-    20_000,
-    connections=1,
-    accepts=4,
-    requests=40,
-    errors=1,
-    busy_ns=500_000_000,
-    bytes_in=400,
-    bytes_out=800,
-)
-OTHER = worker(
-    2,
-    1,
-    SlotState.READY,
-    30_000,
-    connections=0,
-    accepts=2,
-    requests=20,
-    errors=0,
-    busy_ns=250_000_000,
-    bytes_in=200,
-    bytes_out=400,
-)
+OLD = worker(1, 0, SlotState.DRAINING, 10_000, 2, 9, 90, 3, 1_500_000_000, 900, 1800)
+YOUNG = worker(1, 1, SlotState.READY, 20_000, 1, 4, 40, 1, 500_000_000, 400, 800)
+OTHER = worker(2, 1, SlotState.READY, 30_000, 0, 2, 20, 0, 250_000_000, 200, 400)
 TOTALS = Totals(
     accepts=100,
     requests=1000,
