@@ -23,6 +23,7 @@ from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
 from rpcserver.workers.aio_connection import LoopConnection
 from rpcserver.workers.base import EXIT_APP, Worker
 from rpcserver.workers.limits import grace_allowed, tick_for
+from rpcserver.workers.socket_drivers import admit
 
 if TYPE_CHECKING:
     import socket
@@ -158,12 +159,9 @@ class AsyncWorker(Worker):
             self.note_full()
 
     def _take(self, connection: socket.socket) -> None:
-        try:
-            taken = LoopConnection(connection, self, self._loop)
-        except OSError as error:
-            logger.debug("a connection was lost before it was served: %s", error.strerror)
-            connection.close()
-        else:
+        conversation = admit(connection, self.terms)
+        if conversation is not None:
+            taken = LoopConnection(connection, conversation, self, self._loop)
             self._connections.add(taken)
             self.board.connection_opened()
             if self.draining:

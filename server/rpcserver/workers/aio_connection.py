@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from rpcserver.workers.aio_calls import AsyncCall, HandlerThreads, ThreadCalls
 from rpcserver.workers.limits import NEVER
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE
-from rpcserver.workers.socket_drivers import acknowledge, converse, prepare, reset_on_close
+from rpcserver.workers.socket_drivers import acknowledge, reset_on_close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rpcserver.service.context import Peer
     from rpcserver.service.dispatch import Dispatcher
     from rpcserver.system.settings import ServerSettings
-    from rpcserver.workers.terms import Terms
+    from rpcserver.workers.conversation import Conversation
 
     Begin = Callable[[bytes | bytearray, Peer, bool, Executor], bytes | Coroutine[Any, Any, bytes]]
     """How a request becomes a framed reply, or what must be awaited for one: `Dispatcher.begin`."""
@@ -37,7 +37,6 @@ class Host(Protocol):
 
     settings: ServerSettings
     dispatcher: Dispatcher
-    terms: Terms
     begin: Begin
     threads: HandlerThreads
 
@@ -57,9 +56,6 @@ class LoopConnection(asyncio.Protocol):
     What a connection holds is bounded. Requests that arrive while one runs wait, one read's worth; then nothing
     more is read. And nothing is run while the client has not taken all that it was sent, which is one batch of
     replies and the size of the last one at most.
-
-    Raises:
-        OSError: the client has gone already.
     """
 
     __slots__ = (
@@ -82,11 +78,12 @@ class LoopConnection(asyncio.Protocol):
     _transport: asyncio.Transport
     _write: Callable[[bytes], None]
 
-    def __init__(self, connection: socket.socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        self.conversation = converse(connection, host.terms)
-        prepare(connection, self.conversation)
-        self._sole_request = self.conversation.sole_request
-        self.peer = self.conversation.peer
+    def __init__(
+        self, connection: socket.socket, conversation: Conversation, host: Host, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.conversation = conversation
+        self._sole_request = conversation.sole_request
+        self.peer = conversation.peer
         self.ready = False  # whether a request that is read can be run at once
         self._socket = connection
         self._host = host

@@ -26,7 +26,7 @@ from rpcserver.workers.blocking_connection import BlockingConnection
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.limits import LINGER_SECONDS, tick_for
 from rpcserver.workers.refusals import refuse_connection, refuse_service
-from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection, converse, prepare
+from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection, admit
 
 if TYPE_CHECKING:
     import socket
@@ -203,13 +203,10 @@ class ForkWorker(Worker):
                 "a client was turned away: all %d processes are taken; more --max-children or --workers would help",
                 self.settings.max_children,
             )
-        conversation = converse(connection, msgspec.structs.replace(self.terms, budget=None))
-        reply = refuse_connection(self.settings.max_children, conversation.peer)
-        try:
-            prepare(connection, conversation)
-        except OSError:
-            connection.close()
+        conversation = admit(connection, msgspec.structs.replace(self.terms, budget=None))
+        if conversation is None:
             return
+        reply = refuse_connection(self.settings.max_children, conversation.peer)
         self.dispatcher.note_refusal(conversation.peer, b"", reply)
         conversation.refuse(reply)
         self._turned_away.add(NonBlockingConnection(connection, conversation))

@@ -7,7 +7,6 @@ Who takes a connection whose client has spoken, and what runs its requests, is t
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 from time import monotonic
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.workers.limits import NEVER, grace_allowed, tick_for
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
-from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
+from rpcserver.workers.socket_drivers import NonBlockingConnection, admit
 
 if TYPE_CHECKING:
     import socket
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from rpcserver.workers.conversation import Conversation
     from rpcserver.workers.terms import Terms
-
-logger = logging.getLogger(__name__)
 
 # Plain integers, as they are needed at each request.
 _READABLE: Final = int(select.EPOLLIN)
@@ -100,15 +97,10 @@ class Parking:
 
     def add(self, accepted: socket.socket) -> bool:
         """Park a connection that was accepted; False if its client has gone already."""
-        conversation = converse(accepted, self._terms)
-        try:
-            prepare(accepted, conversation)
-        except OSError as error:
-            logger.debug("a connection was lost before it was served: %s", error.strerror)
-            accepted.close()
-            return False
-        self.adopt(ParkedConnection(accepted, conversation))
-        return True
+        conversation = admit(accepted, self._terms)
+        if conversation is not None:
+            self.adopt(ParkedConnection(accepted, conversation))
+        return conversation is not None
 
     def adopt(self, connection: ParkedConnection) -> None:
         """Park a connection that was not here before, or has been released."""

@@ -52,6 +52,18 @@ def prepare(connection: socket.socket, conversation: Conversation) -> None:
     conversation.peer.address = peer_address(connection)
 
 
+def admit(connection: socket.socket, terms: Terms) -> Conversation | None:
+    """Begin a conversation on an accepted socket, and prepare that; close it where its client has gone already."""
+    try:
+        conversation = converse(connection, terms)
+        prepare(connection, conversation)
+    except OSError as error:
+        logger.debug("a connection was lost before it was served: %s", error.strerror)
+        connection.close()
+        return None
+    return conversation
+
+
 def acknowledge(connection: socket.socket) -> None:
     """Have what was read acknowledged at once, because a read has ended inside a frame.
 
