@@ -76,7 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _early(arguments: Sequence[str]) -> tuple[int | None, Path | None]:
     """Read what the rest cannot be read without: whom to tell of errors, and the file; whatever else may be wrong."""
-    context = click.Context(command, info_name="rpcserver", resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT)
+    # The settings as well: the command keeps its option for help as the first context has it.
+    context = click.Context(
+        command,
+        info_name="rpcserver",
+        resilient_parsing=True,
+        auto_envvar_prefix=ENVIRONMENT,
+        **command.context_settings,
+    )
     given, _, _ = command.make_parser(context).parse_args(list(arguments))
     for parameter in command.params:
         if parameter.name in {"link_fd", "config"}:
