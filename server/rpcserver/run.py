@@ -6,6 +6,7 @@ way.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -57,26 +58,30 @@ def run_server(
     tls = _tls(settings)
     metrics, made = _metrics(settings)
     made += _reload(settings)
-    try:
-        health = _health(settings)
-        listeners = (inherited_listeners() if managed else []) or open_listeners(
-            settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
-        )
-        arbiter = Arbiter(
-            settings,
-            listeners,
-            logs,
-            parent=parent,
-            control=_control(settings),
-            health=health,
-            registration=_registrar(settings, listeners, metrics),
-            notifier=Notifier.from_environment() if managed else Notifier(),
-            tls=tls,
-            started=started,
-        )
-    except OSError as error:
-        # What can be said of an address or a file is an error of its own by now.
-        raise ServerError(f"the server cannot start: {error}") from error
+    # A server that does not start leaves no socket behind.
+    with contextlib.ExitStack() as opened:
+        try:
+            health = _health(settings, opened)
+            listeners = (inherited_listeners() if managed else []) or open_listeners(
+                settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
+            )
+            _close_all_with(opened, listeners)
+            arbiter = Arbiter(
+                settings,
+                listeners,
+                logs,
+                parent=parent,
+                control=_control(settings, opened),
+                health=health,
+                registration=_registrar(settings, listeners, metrics),
+                notifier=Notifier.from_environment() if managed else Notifier(),
+                tls=tls,
+                started=started,
+            )
+        except OSError as error:
+            # What can be said of an address or a file is an error of its own by now.
+            raise ServerError(f"the server cannot start: {error}") from error
+        opened.pop_all()
     for make in made:
         arbiter.companions.add(make(arbiter))
     arbiter.run()
@@ -108,13 +113,19 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
     return ServerTls(folder / settings.tls_cert, key, client_ca)
 
 
-def _health(settings: ServerSettings) -> Callable[[Reactor, Judge], HealthServer] | None:
+def _close_all_with(opened: contextlib.ExitStack, listeners: Sequence[Listener]) -> None:
+    for listener in listeners:
+        opened.callback(listener.close)
+
+
+def _health(settings: ServerSettings, opened: contextlib.ExitStack) -> Callable[[Reactor, Judge], HealthServer] | None:
     """Listen for balancers, and prepare what answers them, where the settings ask for that."""
     if settings.health is None:
         return None
     from rpcserver.arbiter.health import HealthServer
 
     listeners = open_listeners([settings.health], backlog=_HEALTH_BACKLOG, unix_mode=settings.unix_mode)
+    _close_all_with(opened, listeners)
     return partial(HealthServer, listeners)
 
 
@@ -150,7 +161,7 @@ def _registrar(
     return registrar(settings, listeners, settings.register, metrics)
 
 
-def _control(settings: ServerSettings) -> ControlSocket | None:
+def _control(settings: ServerSettings, opened: contextlib.ExitStack) -> ControlSocket | None:
     """Open the control socket; where nobody has asked for one in so many words, the server can do without."""
     try:
         listener = open_control(settings.control)
@@ -159,7 +170,10 @@ def _control(settings: ServerSettings) -> ControlSocket | None:
             raise
         logger.warning("there will be no control socket: %s", error)
         return None
-    return None if listener is None else ControlSocket(listener, settings.control, _answer_for)
+    if listener is None:
+        return None
+    _close_all_with(opened, [listener])
+    return ControlSocket(listener, settings.control, _answer_for)
 
 
 def _answer_for(arbiter: Arbiter) -> Answer:

@@ -85,6 +85,14 @@ def test_an_address_in_use_fails_before_any_worker_starts_and_is_one_clear_line(
             assert server.log() == f"rpcserver: {event['message']}\n"
 
 
+def test_a_server_that_does_not_start_leaves_no_socket_behind(tmp_path: Path) -> None:
+    places = ("--bind", f"unix:{tmp_path}/s", "--health", f"unix:{tmp_path}/h", "--control", f"{tmp_path}/c")
+    with launched(*places, "--register", "zk://h/a") as server:
+        assert "needs a TCP address" in server.event()["message"]
+        assert server.wait() == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_option_is_told_on_the_link(tmp_path: Path) -> None:
     with launched("--workers", "none") as server:
         event = server.event()

@@ -26,4 +26,4 @@ def test_the_error_says_how_to_get_it(options: tuple[str, ...], package: str, ex
         said = f"{options[0]} needs the package {package}: pip install 'rpcshell[{extra}]'"
         assert server.event()["message"] == said
         assert server.wait() == 1
-        assert f"rpcserver: {said}\n" in server.log()
+        assert server.log() == f"rpcserver: {said}\n"
