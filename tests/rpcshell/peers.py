@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import json
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -204,12 +206,21 @@ def echo_text(peer: Peer) -> None:
             peer.send_body(b'{"out":"pong","result":' + bytes(request.params) + b"}")
 
 
-def free_port() -> int:
-    """A port where nothing listens: bound and let go of."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def free_port(*, held: bool = sys.platform == "linux") -> int:
+    """A port where nothing listens.
+
+    One that is held stays bound as long as this process, so that the system gives it to nobody else. Whoever asks for
+    it by its number may listen there all the same, by SO_REUSEADDR on Linux, as `serving` does.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    port: int = sock.getsockname()[1]
+    if held:
+        atexit.register(sock.close)
+    else:
+        sock.close()
+    return port
 
 
 def refuse_call(

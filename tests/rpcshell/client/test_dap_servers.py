@@ -76,7 +76,7 @@ def test_a_program_is_launched_stopped_looked_at_and_ended(source: Path) -> None
 
 @pytest.mark.thorough
 def test_a_program_that_waits_on_a_port_is_attached_to(source: Path) -> None:
-    port = free_port()
+    port = free_port(held=False)
     listening = [sys.executable, "-m", "debugpy", "--listen", f"127.0.0.1:{port}", "--wait-for-client", str(source)]
     with subprocess.Popen(listening, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:

@@ -118,5 +118,5 @@ def over_tcp(command: list[str], port: int) -> Iterator[Client]:
 
 def test_a_server_on_a_port(folder: Path) -> None:
     needs("pylsp")
-    with over_tcp(PROGRAMS["pylsp"], free_port()) as client:
+    with over_tcp(PROGRAMS["pylsp"], free_port(held=False)) as client:
         assert "Say hello" in text_of(client.call("textDocument/hover", CALL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import logging
 import os
 import threading
@@ -134,7 +135,12 @@ def test_a_file_that_others_may_read_or_that_is_none_is_refused(tmp_path: Path) 
             read_credentials(str(path))
 
 
-@given(st.binary() | st.text().map(str.encode))
+WRITTEN = st.tuples(st.text(), st.text()).map(
+    lambda words: "user = {}\npassword = {}".format(*map(json.dumps, words)).encode()
+)
+
+
+@given(st.binary() | st.text().map(str.encode) | WRITTEN)
 def test_any_file_has_credentials_or_is_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.toml"
     file.touch(0o600)
