@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from tests.rpcserver.steering import Gate, steering
-from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, launched, running, until, watched
+from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, connected, launched, running, until, watched
 
 
 def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path) -> None:
@@ -248,28 +250,33 @@ def test_a_handler_that_forks_does_not_keep_the_server_alive(tmp_path: Path) -> 
             os.kill(child, signal.SIGTERM)
 
 
+@contextlib.contextmanager
+def becoming(preparation: str, app: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that becomes a server at the socket `s` in the folder, once it has prepared itself."""
+    (folder / "probe.py").write_text(app)
+    become = "os.execv(sys.executable, [sys.executable, '-P', '-m', 'rpcserver', *sys.argv[1:]])\n"
+    options = ("-w", "1", "-b", f"unix:{folder}/s", str(folder / "probe.py"))
+    command = [sys.executable, "-c", f"import ctypes, os, sys\n{preparation}{become}", *options]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def stopped(process: subprocess.Popen[bytes]) -> bytes:
+    """What a server has logged that was asked to stop, and did."""
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    return log
+
+
 @pytest.mark.thorough
 def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_path: Path) -> None:
     # A process that was made with children of its own, as PID 1 of a container gets them.
-    file = tmp_path / "probe.py"
-    file.write_text(PROBE_APP)
-    starter = (
-        "import os, sys\n"
-        "pid = os.fork()\n"
-        "if pid == 0:\n"
-        "    os.read(0, 1)\n"
-        "    os._exit(3)\n"
-        "print(pid, flush=True)\n"
-        "server = [sys.executable, '-P', '-m', 'rpcserver', '-w', '1', '-b', '127.0.0.1:0', sys.argv[1]]\n"
-        "os.execv(sys.executable, server)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", starter, str(file)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
+    child = "pid = os.fork()\nif pid == 0:\n    os.read(0, 1)\n    os._exit(3)\nprint(pid, flush=True)\n"
+    with becoming(child, PROBE_APP, tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -279,15 +286,8 @@ def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_pat
             process.stdin.write(b".")
             process.stdin.flush()
             assert all_gone(processes, PATIENCE)
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
-        assert process.returncode == 0
-        assert b"worker" not in log.replace(b"workers have", b"")
+        assert b"worker" not in stopped(process).replace(b"workers have", b"")
         assert not Path(f"/proc/{stray}").exists()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 @pytest.mark.thorough
@@ -307,43 +307,23 @@ def test_orphans_of_workers_are_reaped_by_a_first_process(tmp_path: Path) -> Non
         "        os._exit(0)\n"
         "    return os.waitpid(middle, 0)[1]\n"
     )
-    file = tmp_path / "probe.py"
-    file.write_text(app)
     hold = tmp_path / "hold"
     os.mkfifo(hold)
-    starter = (
-        "import ctypes, os, sys\n"
-        "assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n"  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
-        "os.execv(sys.executable, [sys.executable, '-P', '-m', 'rpcserver', '-w', '1', *sys.argv[1:]])\n"
-    )
-    path = tmp_path / "probe.sock"
-    process = subprocess.Popen(
-        [sys.executable, "-c", starter, "-b", f"unix:{path}", str(file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
+    subreaper = "assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n"  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
+    with becoming(subreaper, app, tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert b"listening on" in process.stderr.readline()
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(path))
-            assert Client(connection).call("leave_orphan", [str(hold)]).result == 0
+        with Client(connected(f"unix:{tmp_path}/s")) as client:
+            assert client.call("leave_orphan", [str(hold)]).result == 0
         orphan = int(process.stdout.readline())
         parent = Path(f"/proc/{orphan}/stat").read_text().rsplit(")", 1)[1].split()[1]
         assert int(parent) == process.pid
         with watched([orphan]) as processes:
             hold.write_bytes(b".")
             assert all_gone(processes, PATIENCE)
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
-        assert process.returncode == 0
-        assert b"exited with status 3" not in log
+        assert b"exited with status 3" not in stopped(process)
         assert not Path(f"/proc/{orphan}").exists()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 def test_logs_are_opened_again_in_every_process(tmp_path: Path) -> None:
