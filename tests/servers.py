@@ -235,6 +235,10 @@ class Server:
                 raise AssertionError(f"{text!r} is not in the log:\n{self._log.decode()}")
         return self._log.decode()
 
+    def logged_address(self, words: str) -> str:
+        """The address that stands in the log behind some words."""
+        return self.wait_for_log(words).partition(words)[2].split()[0].strip('"},')
+
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the arbiter's end and return its exit code."""
         deadline = time.monotonic() + seconds

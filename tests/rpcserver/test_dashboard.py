@@ -24,7 +24,7 @@ OF_PROMETHEUS = frozenset({"job", "instance"})
 def told(tmp_path_factory: pytest.TempPathFactory) -> Series:
     """What a server tells that has been called."""
     with running("-w", "1", "--preload", "--metrics", "127.0.0.1:0", folder=tmp_path_factory.mktemp("probe")) as server:
-        address = metrics_address(server.wait_for_log("metrics are at"))
+        address = metrics_address(server)
         with server.connect() as client:
             client.call("echo", 1)
             client.call("absent")

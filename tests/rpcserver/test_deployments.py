@@ -28,12 +28,12 @@ from rpcserver.cli import parse
 from rpcserver.system.settings import ServerSettings
 from rpcwire.framings import FRAMINGS
 from rpcwire.serverset import Endpoint, Instance, Member, encode_member
-from tests.rpcserver.arbiter.test_health import ask
+from tests.rpcserver.arbiter.test_health import ask, asked_at
 from tests.rpcserver.ops.test_metrics_served import metrics_address
 from tests.rpcserver.system.test_systemd import Manager
 from tests.rpcserver.system.test_systemd import command as passing
 from tests.rpcserver.test_dashboard import QUERIES
-from tests.servers import PATIENCE, PROBE_APP, Client, Server, launched, running, until
+from tests.servers import PATIENCE, PROBE_APP, Client, launched, running, until
 from tests.zookeeper import Serverset
 
 ROOT = Path(__file__).parents[2]
@@ -57,11 +57,6 @@ def here(arguments: list[str], folder: Path) -> list[str]:
     (folder / "calc.py").write_text(PROBE_APP)
     line = re.sub(r"\b(?:0\.0\.0\.0|127\.0\.0\.1):\d+", "127.0.0.1:0", shlex.join(arguments))
     return shlex.split(re.sub(r"/\S+(?=/(?:calc\.py|\w+\.sock))|/tmp(?=/calc.sock)", str(folder), line))
-
-
-def logged(server: Server, words: str) -> str:
-    """The address that stands in the log behind some words."""
-    return server.wait_for_log(words).partition(words)[2].split()[0].strip('"},')
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +93,11 @@ def test_the_server_of_kubernetes_answers_its_probes_and_prometheus(kubernetes: 
     (container,) = kubernetes["Deployment"]["spec"]["template"]["spec"]["containers"]
     with launched(*here(container["command"][1:], tmp_path), cwd=tmp_path) as server:
         server.wait_until_ready()
-        health = logged(server, "health is told at ")
+        health = asked_at(server)
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             path = container[probe]["httpGet"]["path"]
             assert b" 200 " in ask(health, f"GET {path} HTTP/1.1\r\n\r\n".encode())
-        metrics = logged(server, "metrics are at http://").removesuffix("/metrics")
+        metrics = metrics_address(server)
         told = ask(metrics, b"GET /metrics HTTP/1.0\r\n\r\n").decode()
         wanted = set(re.findall(r"\brpcserver_\w+", text("prometheus.md")))
         assert wanted <= set(re.findall(r"^\w+", told, re.MULTILINE))
@@ -246,7 +241,7 @@ def test_a_real_prometheus_scrapes_who_is_registered_and_answers_the_dashboard(
 ) -> None:
     options = ("--metrics", "127.0.0.2:0", "-w", "1", "--preload", "--register", serverset.url)
     with running(*options, folder=tmp_path, bind=["127.0.0.2:0"]) as server:
-        port = metrics_address(server.wait_for_log("metrics are at")).rpartition(":")[2]
+        port = metrics_address(server).rpartition(":")[2]
         with prometheus_of(serverset, port, tmp_path) as prometheus:
             until(lambda: prometheus.answer("rpcserver_requests_total"))
             with server.connect() as client:

@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def asked_at(server: Server) -> str:
-    return server.wait_for_log("health is told at ").partition("health is told at ")[2].partition("\n")[0]
+    return server.logged_address("health is told at ")
 
 
 def ask(address: str, sent: bytes) -> bytes:

@@ -150,7 +150,7 @@ def test_a_stalled_worker_is_told_from_a_busy_one_until_it_goes_on(name: str, st
         )
         assert {worker["state"] for worker in status["workers"]} == {"ready"}
         if name == MEASURED:
-            metrics = scraped(metrics_address(log))
+            metrics = scraped(metrics_address(found.server))
             assert metrics["rpcserver_worker_stalled", of_worker(number)] == 1
             assert metrics["rpcserver_worker_stalled", of_worker(other)] == 0
         assert f"worker {number} (pid {found.victim}) is stalled" in log

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from tests.models import some
 from tests.rpcserver.ops.series import Series, of_worker, series
-from tests.servers import PATIENCE, PROBE_APP, all_gone, running, until, watched
+from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, running, until, watched
 
 
 def scraped(address: str) -> Series:
@@ -29,13 +28,13 @@ def scraped(address: str) -> Series:
         connection.close()
 
 
-def metrics_address(log: str) -> str:
-    return log.partition("metrics are at http://")[2].partition("/metrics")[0]
+def metrics_address(server: Server) -> str:
+    return server.logged_address("metrics are at http://").removesuffix("/metrics")
 
 
 def test_a_server_tells_its_calls_deaths_and_workers(tmp_path: Path) -> None:
     with running("-w", "2", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
-        address = metrics_address(server.wait_for_log("metrics are at"))
+        address = metrics_address(server)
         with server.connect() as client:
             client.call("echo", {"a": 1})
             client.call("absent")
@@ -81,7 +80,7 @@ def _held(pid: int) -> Iterator[str]:
 
 def test_workers_hold_nothing_of_the_metrics_and_the_companion_nothing_of_the_workers(tmp_path: Path) -> None:
     with running("-w", "3", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
-        address = metrics_address(server.wait_for_log("metrics are at"))
+        address = metrics_address(server)
         children = server.workers()
         assert len(children) == 4
         (companion,) = holders(listening_inode(address), children)
@@ -109,16 +108,13 @@ def fail() -> None:
 @pytest.mark.parametrize("model", some("sync", "fork", "async"))
 def test_calls_are_told_by_method_and_outcome(model: str, tmp_path: Path) -> None:
     with running("-w", "1", "-m", model, "--metrics", "127.0.0.1:0", app=FAILING_APP, folder=tmp_path) as server:
-        address = metrics_address(server.wait_for_log("metrics are at"))
+        address = metrics_address(server)
         with server.connect() as client:
             for method in ("echo", "absent", "fail", "absent too", "gate", "echo"):
                 client.call(method, {})
-        found = scraped(address)
-        deadline = time.monotonic() + PATIENCE
         # A process of model fork counts for itself until its connection has ended.
-        while ("rpcserver_method_seconds_count", (("method", "echo"),)) not in found:
-            assert time.monotonic() < deadline
-            found = scraped(address)
+        until(lambda: ("rpcserver_method_seconds_count", (("method", "echo"),)) in scraped(address))
+        found = scraped(address)
 
     def calls(method: str, outcome: str) -> float:
         return found["rpcserver_method_requests_total", (("method", method), ("outcome", outcome))]
@@ -138,7 +134,7 @@ def test_calls_are_told_by_method_and_outcome(model: str, tmp_path: Path) -> Non
 
 def test_calls_of_every_process_of_the_fork_model_are_told_by_method(tmp_path: Path) -> None:
     with running("-w", "1", "-m", "fork", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
-        address = metrics_address(server.wait_for_log("metrics are at"))
+        address = metrics_address(server)
         counted = ("rpcserver_method_seconds_count", (("method", "echo"),))
         for calls in range(1, 4):
             with server.connect() as client:
