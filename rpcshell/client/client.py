@@ -66,6 +66,8 @@ class Client(AnyClient):
 
     connections = requests = 0
     _connection: Connection | ListeningConnection | None = None
+    _left: Connection | None = None
+    """One that was left with an answer due: a server may die of giving it to nobody."""
     _hearing_of: Hearing | None = None
     _caller: int | None = None
 
@@ -107,6 +109,7 @@ class Client(AnyClient):
         if self._caller != threading.get_ident() and self._turn.acquire(blocking=False):
             try:
                 self._drop()
+                self._drop_left()
             finally:
                 self._turn.release()
         elif (connection := self._connection) is not None:
@@ -119,6 +122,7 @@ class Client(AnyClient):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abandon()
+        self._drop_left()
         if self._hearing_of is not None:
             self._hearing_of = self._hearing_of.renewed()
 
@@ -131,8 +135,15 @@ class Client(AnyClient):
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        if isinstance(connection, Connection) and connection.left and not connection.over:
+            connection, self._left = self._left, connection
         if connection is not None:
             connection.close()
+
+    def _drop_left(self) -> None:
+        left, self._left = self._left, None
+        if left is not None:
+            left.close()
 
     def let_go(self) -> None:
         """Close the connections that nobody uses now, which may hold workers; a fleet goes on to be watched."""
@@ -277,10 +288,8 @@ class Client(AnyClient):
             yield event
         connection.check_end()
 
-    def describe(self, *, patience: float | None = None) -> Description:
-        """Ask the server what it offers.
-
-        With `patience`, a server that only answers has so many seconds for it at most.
+    def describe(self, *, trace: CallTrace | None = None) -> Description:
+        """Ask the server what it offers; of one that only answers, the `trace` is told what happens.
 
         Raises:
             ShellError: As `exchange`, where that says nothing about what it can tell of itself.
@@ -289,7 +298,7 @@ class Client(AnyClient):
             return known
         if not self.listens:
             dialect = self._dialect(self._max_reply, self._floats)
-            return follow(offered(dialect.describe()), lambda step: self._ask(step, patience))
+            return follow(offered(dialect.describe()), lambda step: self._ask(step, trace))
         return self._followed(lambda dialect: offered(dialect.describe()), self.timeout)
 
     def complete(
@@ -325,13 +334,12 @@ class Client(AnyClient):
                 if not connection.reusable:
                     self._drop()
 
-    def _ask(self, step: Step, patience: float | None) -> Reply:
+    def _ask(self, step: Step, trace: CallTrace | None) -> Reply:
         if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
-        limits = [limit for limit in (step.timeout, patience) if limit is not None]
         # Another instance can say it as well; a single server may end the connection because it was asked.
         again = isinstance(self.target, FleetTarget)
-        return self.exchange(step.method, step.params, timeout=min(limits, default=None), idempotent=again)
+        return self.exchange(step.method, step.params, timeout=step.timeout, idempotent=again, trace=trace)
 
     def _ready(self, deadline: float | None, trace: CallTrace | None) -> Connection | ListeningConnection:
         if self._connection is not None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import select
 import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, hear_out, part, seconds_asleep
+from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, ends_of, hear_out, part, seconds_asleep
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.socket_owners import listening_process, listening_program
 from rpcshell.client.target import TcpTarget, TlsFiles
@@ -24,11 +23,30 @@ if TYPE_CHECKING:
 _READ: Final = 64 * 1024
 _READ_LARGE: Final = 1024 * 1024
 
+_REST: Final = 1.0
+"""Seconds that the rest of a reply has at least that has begun to come while the connection was looked at for news."""
+
 
 class Connection:
-    """A connected socket or TLS stream, owned from now on, with at most one request on it."""
+    """A connected socket or TLS stream, owned from now on, with at most one request on it.
 
-    __slots__ = ("_asleep", "_poll", "_requester", "_socket", "_tls", "_trace")
+    Attributes:
+        left: Whether it was told that no more is asked.
+        over: Whether it was seen to end while it was looked at for news.
+    """
+
+    __slots__ = (
+        "_asleep",
+        "_heard_aside",
+        "_poll",
+        "_requester",
+        "_rest_due",
+        "_socket",
+        "_tls",
+        "_trace",
+        "left",
+        "over",
+    )
 
     def __init__(self, stream: socket.socket | TlsStream, requester: Requester) -> None:
         self._tls: TlsStream | None = None
@@ -42,6 +60,8 @@ class Connection:
         self._poll.register(stream, select.POLLIN)
         self._asleep = seconds_asleep()
         self._trace: CallTrace | None = None
+        self.left = self.over = self._heard_aside = False
+        self._rest_due = 0.0
 
     @classmethod
     def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> Connection:
@@ -55,7 +75,7 @@ class Connection:
     @property
     def reusable(self) -> bool:
         """Whether it can take another request, for all that has been read."""
-        return self._requester.reusable
+        return not self.left and self._requester.reusable
 
     def peer_user(self) -> int | None:
         """The user id of the process that listens at the other end of a Unix socket, where the system tells it."""
@@ -65,6 +85,36 @@ class Connection:
     def program(self) -> str:
         """Who listens at the other end of a Unix socket, where the system tells: a program and its process."""
         return listening_program(self._socket)
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._socket.fileno()
+
+    def ends(self) -> Ends | None:
+        """The addresses of both ends, or None where there is no other any more."""
+        return ends_of(self._socket)
+
+    def leave(self) -> None:
+        """Say that no more is asked; the reply that is due is still waited for, and nothing else comes after it."""
+        self.left = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def has_news(self) -> bool:
+        """Whether there is something for whoever waits for a reply, which is taken in, or an end that nobody caused."""
+        try:
+            data = self._socket.recv(_READ)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if data:
+            self._requester.receive(data)
+            self._heard_aside = True
+            self._rest_due = time.monotonic() + _REST
+        else:
+            self.over = True
+        return bool(data) or not self.left
 
     def close(self) -> None:
         """Close the socket; what still arrives for it is lost."""
@@ -129,10 +179,10 @@ class Connection:
                 reply = requester.next_reply()
             return reply
         except BaseException as error:
-            if isinstance(error, ProtocolError):
+            if isinstance(error, ProtocolError) and not self.left:
                 part(self._socket)
             if trace is not None:
-                trace.failed(self._ends())
+                trace.failed(self.ends())
             if isinstance(error, TimeoutError):
                 raise TimeoutError(requester.unfinished) from None
             raise
@@ -180,6 +230,9 @@ class Connection:
             self._wait(deadline)
         elif not self._tls.pending():
             self._wait(deadline)
+        if self._heard_aside:
+            self._heard_aside = False
+            return
         try:
             data = self._socket.recv(_READ_LARGE if mid_frame else _READ)
         except BlockingIOError:
@@ -190,14 +243,6 @@ class Connection:
             raise requester.ended()
         requester.receive(data)
 
-    def _ends(self) -> Ends | None:
-        """The addresses of both ends, or None where there is no other any more."""
-        try:
-            with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
-                return same.getsockname(), same.getpeername()
-        except OSError:
-            return None
-
     def _wait(self, deadline: float | None) -> int:
         events: list[tuple[int, int]] = []
         if self._trace is not None:
@@ -205,7 +250,7 @@ class Connection:
         if not events and deadline is None:
             events = self._poll.poll()
         while not events:
-            remaining = (deadline or 0.0) - time.monotonic()
+            remaining = max(deadline or 0.0, self._rest_due) - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError
             events = self._poll.poll(math.ceil(min(remaining, LONGEST_WAIT) * 1000))
@@ -216,5 +261,7 @@ class Connection:
         while deadline is None or deadline - time.monotonic() > trace.patience:
             if events := self._poll.poll(min(trace.patience, LONGEST_WAIT) * 1000):
                 return events
-            trace.silent(self._ends())
+            trace.silent(self.ends(), self)
+            if self._heard_aside:
+                return [(self.fileno(), select.POLLIN)]
         return []

@@ -24,9 +24,9 @@ from rpcshell.client.dialects.envelope import Envelope
 from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess, NativeSigns, Recogniser
 from rpcshell.client.dialects.registry import load_dialect
-from rpcshell.client.dialling import dial, hear_out
+from rpcshell.client.dialling import dial, ends_of, hear_out
 from rpcshell.client.errors import ConnectionFailed, UsageError
-from rpcshell.client.socket_owners import greets, listening_program, tcp_listening_program
+from rpcshell.client.socket_owners import greets, has_taken, listening_program, tcp_listening_program
 from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget, as_target
 from rpcshell.client.verdict import Finding
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
+    from rpcshell.client.trace import Question
 
 _LONGEST_ROUND_TRIP: Final = 0.3
 _PATH: Final = "/mcp"
@@ -83,10 +84,12 @@ def find_out(
     tls: TlsFiles | None = None,
     limit: float | None = None,
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
+    beside: Question | None = None,
 ) -> Finding:
     """Look at a server as `detect` does, and say what was found, whatever that is.
 
-    There are `limit` seconds for all guesses together, if not the usual ones.
+    There are `limit` seconds for all guesses together, if not the usual ones. Where something is `beside` it that waits
+    for an answer, nothing is looked for any more once that one has news.
 
     Raises:
         UsageError: It is a child.
@@ -116,10 +119,13 @@ def find_out(
             limit=LIMIT if limit is None else limit,
             patience=PATIENCE + min(now - began, _LONGEST_ROUND_TRIP),
             greets=greets(listener),
+            takes=lambda number: driver.takes(number),  # noqa: PLW0108 - it is made only then
+            is_asked=lambda: driver.is_asked(),  # noqa: PLW0108
         )
-        outcome = _Driver(target, detection, stack, first, tls).run()
+        driver = _Driver(target, detection, stack, first, tls, beside)
+        outcome = driver.run()
     who = listener if outcome == "silent" else program
-    return Finding(target, _spoken_at(target, detection), outcome, tuple(detection.attempts), who)
+    return Finding(target, _spoken_at(target, detection), outcome, tuple(detection.attempts), who, detection.is_working)
 
 
 def recognisers(dialects: Mapping[str, DialectFactory] = MappingProxyType({})) -> Iterator[Recogniser]:
@@ -156,6 +162,7 @@ class _Driver:
         stack: contextlib.ExitStack,
         first: socket.socket | TlsStream,
         tls: TlsFiles | None,
+        beside: Question | None,
     ) -> None:
         self._target = target
         self._address = target.address if isinstance(target, HttpTarget) else target
@@ -166,6 +173,9 @@ class _Driver:
         self._streams: dict[int, tuple[int, socket.socket | TlsStream]] = {}
         self._current: list[socket.socket | TlsStream] = []
         self._poll = select.poll()
+        self._beside = beside
+        if beside is not None:
+            self._poll.register(beside.fileno(), select.POLLIN)
 
     def run(self) -> Outcome:
         """Make guesses until there is an outcome."""
@@ -180,7 +190,21 @@ class _Driver:
                         # Leave no server inside what it says unasked.
                         hear_out(stream)
                 return detection.outcome
-            self._listen(max(detection.due - time.monotonic(), 0))
+            if detection.left:
+                self._let_go()
+            if self._listen(max(detection.due - time.monotonic(), 0)):
+                return "answered"
+
+    def takes(self, number: int) -> bool:
+        """Whether the server is known to have accepted the connection of an attempt."""
+        stream = next((stream for one, stream in self._streams.values() if one == number), None)
+        # A handshake of TLS takes somebody who makes it.
+        return stream is not None and (not isinstance(stream, socket.socket) or has_taken(ends_of(stream)))
+
+    def is_asked(self) -> bool:
+        """Whether the server is known to have taken what is beside, of which it was told that no more is asked."""
+        beside = self._beside
+        return beside is not None and beside.left and not beside.over and has_taken(beside.ends())
 
     def _make(self, guess: Guess) -> None:
         number = len(self._detection.attempts) - 1
@@ -224,11 +248,19 @@ class _Driver:
             with contextlib.suppress(OSError):
                 self._current.pop().shutdown(socket.SHUT_WR)
 
-    def _listen(self, seconds: float) -> None:
+    def _listen(self, seconds: float) -> bool:
+        """Read what comes until then; whether there are news of what is beside it."""
         for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000)):
+            if self._beside is not None and descriptor == self._beside.fileno():
+                if self._beside.has_news():
+                    return True
+                if self._beside.over:
+                    self._poll.unregister(descriptor)
+                continue
             number, stream = self._streams[descriptor]
             if not self._read(number, stream):
                 self._poll.unregister(descriptor)
+        return False
 
     def _read(self, number: int, stream: socket.socket | TlsStream) -> bool:
         """Read what there is; whether there may be more of it."""

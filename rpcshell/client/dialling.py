@@ -25,6 +25,7 @@ from rpcshell.client.target import FleetTarget, Target, TcpTarget, TlsFiles, Tls
 
 if TYPE_CHECKING:
     from rpcshell.client.tls import TlsStream
+    from rpcshell.client.trace import Ends
 
 Address = tuple[int, tuple[Any, ...]]
 """A family, and what connect(2) takes in it."""
@@ -215,6 +216,15 @@ def tune(sock: socket.socket) -> None:
     for name, value in _OPTIONS:
         if (option := getattr(socket, name, None)) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def ends_of(stream: socket.socket | TlsStream) -> Ends | None:
+    """The addresses of both ends, or None where there is no other any more."""
+    try:
+        with socket.socket(fileno=os.dup(stream.fileno())) as same:
+            return same.getsockname(), same.getpeername()
+    except OSError:
+        return None
 
 
 def part(stream: socket.socket | TlsStream) -> None:

@@ -219,7 +219,7 @@ class ListeningConnection(AnyListeningConnection):
                 return inbox.get(timeout=max(min(patience, LONGEST_WAIT), 0))
             except queue.Empty:
                 if trace is not None and patience < remaining:
-                    trace.silent(self._pump.ends())
+                    trace.silent(self._pump.ends(), None)
 
     def _do(self, step: Step, deadline: float | None) -> Reply | Event | None:
         if isinstance(step, Tell):

@@ -29,6 +29,7 @@ _LOCAL, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
 """Columns of a row: the addresses of the two ends, a state, and the number of the socket, 0 before accept(2)."""
 
 _LISTENING: Final = "0A"
+_NOBODY: Final = "0"
 
 _UNIX_FLAGS, _UNIX_INODE, _UNIX_PATH = 3, 6, 7
 """Columns of a row of that table."""
@@ -145,6 +146,11 @@ def inode_of(ends: Ends) -> str | None:
         return None
     wanted = set(zip(_written(theirs), _written(ours), strict=True))
     return next((row[_INODE] for row in _rows(theirs[1]) if (row[_LOCAL], row[_REMOTE]) in wanted), None)
+
+
+def has_taken(ends: Ends | None) -> bool:
+    """Whether the other end of a connection of TCP is known to have been accepted."""
+    return ends is not None and inode_of(ends) not in {None, _NOBODY}
 
 
 def has_socket(pid: int, inode: str) -> bool:

@@ -6,7 +6,7 @@ Writing it costs less than a microsecond a call.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -31,6 +31,30 @@ class FailedAttempt(msgspec.Struct, frozen=True):
     may_have_run: bool
 
 
+class Question(Protocol):
+    """What waits for an answer, on a connection on which nothing else is said.
+
+    Attributes:
+        left: Whether it was told that no more is asked.
+        over: Whether it was seen to end while it was looked at for news.
+    """
+
+    left: bool
+    over: bool
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+
+    def ends(self) -> Ends | None:
+        """The addresses of both ends, or None where there is no other any more."""
+
+    def leave(self) -> None:
+        """Say that no more is asked; the answer that is due is still waited for."""
+
+    def has_news(self) -> bool:
+        """Whether there is something for whoever waits, which is taken in, or an end that nobody here has caused."""
+
+
 class CallTrace:
     """What its connection saw of one call so far. Times are of `time.monotonic`, 0 for what did not happen.
 
@@ -47,20 +71,21 @@ class CallTrace:
         instance: Where the last attempt went, over a fleet.
         went: When that attempt began.
         told: Whether a person is told by somebody else what it waits for.
+        hung: Whether it was silent for as long as `patience`.
     """
 
     # Defaults of the class rather than slots that are filled for every call: it is made for each one.
     dialled = connected = sending = sent = first = last = ended = went = 0.0
     attempts = request_size = received_size = reads = 0
     request = b""
-    told = False
+    told = hung = False
     ends: Ends | None = None
     served_by: Meta | None = None
     instance: Target | None = None
     failed_attempts: tuple[FailedAttempt, ...] = ()
     patience = 0.5
     """Seconds of silence after which a call counts as one that hangs; then twice as many, and so on."""
-    _once_silent: Callable[[], object] | None = None
+    _once_silent: Callable[[Question | None], object] | None = None
 
     def __init__(
         self, on_silence: Callable[[Any], None] | None = None, on_partial: Callable[[Any], None] | None = None
@@ -114,18 +139,19 @@ class CallTrace:
         self.reads += 1
         self.received_size += len(data)
 
-    def silent(self, ends: Ends | None) -> None:
-        """Nothing has come for as long as `patience`."""
+    def silent(self, ends: Ends | None, connection: Question | None) -> None:
+        """Nothing has come for as long as `patience`, on this connection where nothing comes unasked on it."""
         self.ends = ends
         self.patience *= 2
+        self.hung = True
         if self._on_silence is not None:
             self._on_silence(self)
         once, self._once_silent = self._once_silent, None
         if once is not None:
-            once()
+            once(connection)
 
-    def once_silent(self, look: Callable[[], object]) -> None:
-        """Have a function called too when the call has been silent for long, that one time."""
+    def once_silent(self, look: Callable[[Question | None], object]) -> None:
+        """Have a function called too when the call has been silent for long, that one time, with its connection."""
         self._once_silent = look
 
     def failed(self, ends: Ends | None) -> None:

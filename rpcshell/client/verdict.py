@@ -45,6 +45,8 @@ class Finding(msgspec.Struct, frozen=True):
     attempts: tuple[Attempt, ...] = ()
     program: str = ""
     """Who listens there, where the system tells: a program and its process."""
+    working: bool = False
+    """Whether it has taken something that was said to it, and neither answers it nor ends the connection."""
 
     @property
     def said(self) -> bytes:
@@ -53,10 +55,10 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def busy(self) -> bool | None:
-        """Whether it is a server of rpcshell's own protocol that has no worker free; None where it may be one."""
+        """Whether it has no worker free, as one of rpcshell's own protocol may; None where that is not known."""
         if self.outcome != "silent" or greets(self.program):
             return False
-        return self.program.startswith(_OWN_SERVER) or None
+        return self.working or self.program.startswith(_OWN_SERVER) or None
 
     @property
     def error(self) -> Unrecognised:
@@ -87,6 +89,9 @@ class Finding(msgspec.Struct, frozen=True):
                 hint = "a monitor serves one client at a time; -qmp may be given to QEMU several times"
                 held = f"{where} is held by another client, libvirt perhaps: {self.program} says nothing"
                 return ProtocolError(held, hint=hint)
+            case "silent" if self.working:
+                hint = f"its workers may be busy; {name}"
+                return ProtocolError(f"{where} has taken what it was asked, and says nothing yet{who}", hint=hint)
             case "silent":
                 busy = f"its workers may be busy, for which native:{where} waits"
                 hint = f"{busy}, or another client may hold it, as one does a QMP monitor; {name}"

@@ -17,7 +17,7 @@ from rpcshell.client.any_client import TIMEOUT
 from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.dialects.registry import dialect_factory
-from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
 from rpcshell.client.socket_owners import greets, program_at
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import TlsFiles
-    from rpcshell.client.trace import CallTrace
+    from rpcshell.client.trace import CallTrace, Question
     from rpcshell.client.verdict import Finding
     from rpcshell.servers.target_memory import TargetMemory
 
@@ -138,14 +138,18 @@ class DialectFinder:
         if not self._may_be_busy(limit):
             self._repeat_verdict()
 
-        def look_closer() -> None:
+        def look_closer(question: Question | None) -> None:
             if self.settled:
+                return
+            if self.finding is not None and self.finding.working:
+                self._tell_of_waiting(self.finding.error, limit)
                 return
             if is_own_server(self.asked):
                 self.settled = True
                 return
+            former = self.finding
             try:
-                other = self._look_if_reached()
+                other = self._look_if_reached(beside=question)
             except ProtocolError as verdict:
                 if not self._may_be_busy(limit):
                     raise
@@ -153,16 +157,38 @@ class DialectFinder:
                 return
             if other:
                 raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
-            if self.finding is not None and self.finding.target is None:
+            if self.finding is not former and self.finding is not None and self.finding.target is None:
                 self._tell_of_waiting(self.finding.error, limit)
 
         trace.once_silent(look_closer)
 
-    def look(self, limit: float | None = None, *, asked: bool = False) -> bool:
+    def look_beside(self, question: Question) -> None:
+        """Look closer while a question is unanswered that any server knows which speaks what it is taken to speak.
+
+        It may be busy with that one, and have nobody else: it is told that no more will be asked there, so that it can
+        go on to others, and its answer is still heard.
+
+        Raises:
+            SpeaksOtherwise: It is another dialect that it speaks.
+            CallTimeout: It speaks what it is taken for, and will not answer.
+            ConnectionFailed: It cannot be connected to any more.
+            ProtocolError: It is nothing that is known.
+        """
+        if is_own_server(self.asked):
+            # Of that its control socket tells; all of its workers may be held.
+            return
+        began = time.monotonic()
+        question.leave()
+        if self.look(beside=question):
+            raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
+        if question.over:
+            raise CallTimeout(round(PATIENCE + time.monotonic() - began, 1))
+
+    def look(self, limit: float | None = None, *, asked: bool = False, beside: Question | None = None) -> bool:
         """Find out what it speaks, within `limit` seconds or the usual; whether that is not what it was taken for.
 
         Where something was asked already that it may be busy with, one that is remembered is still taken for that,
-        unless it shows to be something else.
+        unless it shows to be something else. Nothing is found out once there are news of what is asked `beside`.
 
         Raises:
             ProtocolError: It is nothing that is known.
@@ -170,7 +196,10 @@ class DialectFinder:
         from rpcshell.client.detecting import find_out
 
         self._repeat_verdict()
-        self.finding = finding = find_out(self.asked, limit=limit, tls=self._tls, dialects=self._dialects)
+        finding = find_out(self.asked, limit=limit, tls=self._tls, dialects=self._dialects, beside=beside)
+        if finding.outcome == "answered":
+            return False
+        self.finding = finding
         if finding.target is None:
             if self.remembered and asked and finding.outcome not in {"not-rpc", "echo"}:
                 return False
@@ -198,9 +227,9 @@ class DialectFinder:
         if self._verdict is not None and time.monotonic() - self._verdict[1] < _HOLDS:
             raise self._verdict[0]
 
-    def _look_if_reached(self, limit: float | None = None) -> bool:
+    def _look_if_reached(self, limit: float | None = None, beside: Question | None = None) -> bool:
         try:
-            return self.look(limit, asked=True)
+            return self.look(limit, asked=True, beside=beside)
         except ConnectionFailed:
             # There was a connection before, and what came of that says more.
             return False

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from rpcshell.client.diagnosis import gone
 from rpcshell.client.dialects import Description
-from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError, TlsFailed
 from rpcshell.client.target import ChildTarget
+from rpcshell.client.trace import CallTrace
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog, CatalogError
-from rpcshell.shell.dialect_finder import PATIENCE, is_own_server
+from rpcshell.shell.dialect_finder import PATIENCE, SpeaksOtherwise, is_own_server
 from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target
+    from rpcshell.client.trace import Question
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.dialect_finder import DialectFinder
 
@@ -61,23 +63,23 @@ def describe(
     *,
     probe_again: bool = False,
     known: Catalog | None = None,
-    patience: float | None = None,
+    trace: CallTrace | None = None,
 ) -> Discovery:
-    """Ask a target what it offers, within `patience` seconds where it may not speak the client's dialect.
+    """Ask a target what it offers; a `trace` may break that off.
 
     With `probe_again` even one that the memory knows as plain. What is `known` from before holds where the target fails
     to say so again.
     """
     if known is None or not known.methods:
-        return _asked(client, memory, probe_again, patience)
-    found = _asked(client, None, probe_again, patience)
+        return _asked(client, memory, probe_again, trace)
+    found = _asked(client, None, probe_again, trace)
     if not found.failed:
         return found
     note = f"{client.target} has not said again what it offers: what it said before is kept"
     return Discovery(known, note=found.note if found.refused else found.note and note, refused=found.refused)
 
 
-def _asked(client: Client, memory: TargetMemory | None, probe_again: bool, patience: float | None) -> Discovery:
+def _asked(client: Client, memory: TargetMemory | None, probe_again: bool, trace: CallTrace | None) -> Discovery:
     if client.plain:
         return Discovery(plain=True)
     target = str(client.target)
@@ -87,7 +89,7 @@ def _asked(client: Client, memory: TargetMemory | None, probe_again: bool, patie
         elif memory.remembers(target):
             return Discovery(plain=True)
     try:
-        found = client.describe(patience=patience)
+        found = client.describe(trace=trace)
     except TlsFailed as error:
         # What a server thinks of a client's certificate it may tell only after the connection is there.
         return Discovery(note=str(error) if client.connections else None, refused=True, failed=True)
@@ -106,7 +108,7 @@ def _asked(client: Client, memory: TargetMemory | None, probe_again: bool, patie
                 return _plain(target, "what it says of itself is no OpenRPC document")
         case "busy":
             return Discovery(note=f"{target} is too busy to say what it offers", failed=True)
-        case "silent" if patience is not None:
+        case "silent" if trace is not None and not trace.hung:
             return Discovery(doubt="silent", failed=True)
         case "silent" if is_own_server(client.target):
             # Its workers are held by others; when one is free again, it does say what it offers.
@@ -160,25 +162,55 @@ def _settled(
     probe_again: bool,
     known: Catalog | None,
 ) -> Discovery:
-    patience = None if finder.settled else PATIENCE
-    found = describe(client, memory, probe_again=probe_again, known=known, patience=patience)
-    if patience is None:
-        return found
-    if not found.doubt:
-        if (found.catalog.methods or found.note) and not found.refused:
-            finder.confirm()
-        return found
-    again = found.doubt == "silent"
+    if finder.settled:
+        return describe(client, memory, probe_again=probe_again, known=known)
+    return _unsettled(client, memory, finder, turn_to, probe_again, known)
+
+
+def _unsettled(
+    client: Client,
+    memory: TargetMemory | None,
+    finder: DialectFinder,
+    turn_to: Callable[[Target], Client],
+    probe_again: bool,
+    known: Catalog | None,
+) -> Discovery:
+    trace = CallTrace()
+    trace.patience = PATIENCE
+    verdict: ShellError | None = None
+
+    def look_closer(question: Question | None) -> None:
+        nonlocal verdict
+        try:
+            if question is not None:
+                finder.look_beside(question)
+        except (ProtocolError, ConnectionFailed) as error:
+            verdict = error
+            raise
+
+    trace.once_silent(look_closer)
+    found = describe(client, memory, probe_again=probe_again, known=known, trace=trace)
     try:
+        if isinstance(verdict, SpeaksOtherwise):
+            client = turn_to(finder.target)
+        elif verdict is not None:
+            raise verdict
+        elif finder.settled or not found.doubt:
+            if (found.catalog.methods or found.note) and not found.refused:
+                finder.confirm()
+            return found
         # Of the user's own server the control socket tells that it is one, all of whose workers may be held.
-        if not (again and is_own_server(finder.asked)) and finder.look():
-            client, again = turn_to(finder.target), True
+        elif not (found.doubt == "silent" and is_own_server(finder.asked)):
+            if finder.look():
+                client = turn_to(finder.target)
+            elif found.doubt == "other":
+                return found
     except ConnectionFailed as error:
         return Discovery(note=str(gone(finder.asked, error.reason)), failed=True)
     except ProtocolError as error:
         may_tell_later = finder.finding is not None and finder.finding.busy is not False
         return Discovery(plain=not may_tell_later, note=str(error), refused=True, failed=may_tell_later)
-    return describe(client, memory, probe_again=True) if again else found
+    return describe(client, memory, probe_again=True)
 
 
 def introduction(spoken: str, catalog: Catalog) -> Iterator[str]:

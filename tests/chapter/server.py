@@ -1,4 +1,7 @@
-"""The server: `python -m tests.chapter.server PROCESSES` prints its port and serves until its standard input ends."""
+"""The server: `python -m tests.chapter.server PROCESSES [DELAY]` prints its port.
+
+It serves until its standard input ends. Each question, also one that it dies of, takes it so many seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 Handler = Callable[[socket.socket, object], None]
 
 
-def handle_conn(conn: socket.socket, handlers: dict[str, Handler]) -> None:
+def handle_conn(conn: socket.socket, handlers: dict[str, Handler], delay: float) -> None:
     while True:
         length_prefix = conn.recv(4)
         if not length_prefix:
@@ -22,13 +26,14 @@ def handle_conn(conn: socket.socket, handlers: dict[str, Handler]) -> None:
         (length,) = struct.unpack("I", length_prefix)
         body = conn.recv(length)
         request = json.loads(body)
+        time.sleep(delay)
         handlers[request["in"]](conn, request["params"])
 
 
-def loop(sock: socket.socket, handlers: dict[str, Handler]) -> None:
+def loop(sock: socket.socket, handlers: dict[str, Handler], delay: float) -> None:
     while True:
         conn, _ = sock.accept()
-        handle_conn(conn, handlers)
+        handle_conn(conn, handlers, delay)
 
 
 def ping(conn: socket.socket, params: object) -> None:
@@ -59,7 +64,7 @@ def main() -> None:
     children = prefork(int(sys.argv[1]))
     if not children:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - its tracebacks are part of the plan
-        loop(sock, {"ping": ping})
+        loop(sock, {"ping": ping}, float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
     print(sock.getsockname()[1], flush=True)
     sys.stdin.read()
     for pid in children:

@@ -16,20 +16,6 @@ from tests.servers import running
 
 ROOT = Path(__file__).parents[2]
 
-PATIENT = """
-import sys
-from rpcshell.app.cli import main
-from rpcshell.client import detecting
-from rpcshell.shell import discovery
-from rpcshell.client.trace import CallTrace
-
-discovery.PATIENCE = CallTrace.patience = detecting.LIMIT = 20.0
-detecting.PATIENCE = 1.5
-sys.exit(main(sys.argv[1:]))
-"""
-"""A shell that gives a server as long to die of its question, and the other one to answer a guess, as a busy machine
-takes: it would ask once more, or guess again, and either costs a process."""
-
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
@@ -38,9 +24,10 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture
-def chapter_port() -> Iterator[int]:
+def chapter_port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Of two processes, whose answers may take some seconds."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.chapter.server", "2"],
+        [sys.executable, "-m", "tests.chapter.server", "2", str(getattr(request, "param", 0))],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -55,7 +42,7 @@ def chapter_port() -> Iterator[int]:
 
 def run_shell(tmp_path: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: PLW1510 - the exit code is what is looked at
-        [sys.executable, "-c", PATIENT, *arguments],
+        [sys.executable, "-m", "rpcshell", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -83,9 +70,11 @@ def test_the_library_calls_the_old_server(chapter_port: int) -> None:
         assert [client.call("ping", number) for number in range(20)] == list(range(20))
 
 
+@pytest.mark.parametrize("chapter_port", [0, 1], indirect=True)
 def test_the_shell_calls_the_old_server_and_probes_it_once(chapter_port: int, tmp_path: Path) -> None:
     target = f"127.0.0.1:{chapter_port}"
-    # Two processes and four calls from two shells: were each shell to probe, none would be left for the last.
+    # Two processes and four calls from two shells: were each shell to probe, or one to guess on at a process that takes
+    # its time, none would be left for the last.
     for _ in range(2):
         done = run_shell(tmp_path, target, "-c", "ping a=1", "-c", 'ping {"b":[2]}')
         assert (done.stdout, done.returncode) == ('{"a":1}\n{"b":[2]}\n', 0), done.stderr

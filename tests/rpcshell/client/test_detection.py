@@ -21,6 +21,7 @@ from rpcshell.client.dialects.recognition import (
     messages_in,
 )
 from rpcwire.framings import FRAMINGS
+from tests.rpcshell.client.guessing import next_guess
 from tests.steps import steps
 
 RECOGNISERS = tuple(recognisers())
@@ -67,10 +68,15 @@ def lines_only(said: bytes) -> Answer:
     return lambda guess: said if guess.said.endswith(b"\n") else b""
 
 
-def detected(answer: Answer, *, size: int = 0, over_http: bool = False) -> tuple[Detection, float]:
-    """What comes of a server, and when; time passes only where there is nothing to do."""
-    detection = Detection(RECOGNISERS, (TLS_GREETING,), over_http=over_http, began=100.0)
-    now = 100.0
+def detected(
+    answer: Answer, *, size: int = 0, over_http: bool = False, heeds: bool = True, takes: bool = True
+) -> tuple[Detection, float]:
+    """What comes of a server, and when; time passes only where there is nothing to do.
+
+    A server that `heeds` it ends connections that were closed for sending. That it takes any may be known or not.
+    """
+    detection = Detection(RECOGNISERS, (TLS_GREETING,), over_http=over_http, began=100.0, takes=lambda _number: takes)
+    now, ended = 100.0, -1
     while True:
         while (guess := detection.next_guess(now)) is not None:
             number = len(detection.attempts) - 1
@@ -83,6 +89,10 @@ def detected(answer: Answer, *, size: int = 0, over_http: bool = False) -> tuple
                 detection.ended(number, now)
         if detection.outcome is not None:
             return detection, round(now - 100.0, 6)
+        if detection.left and heeds and ended < len(detection.attempts) - 1:
+            ended = len(detection.attempts) - 1
+            detection.ended(ended, now)
+            continue
         assert detection.due > now
         now = detection.due
 
@@ -196,7 +206,7 @@ def test_the_limit_holds_however_long_a_guess_may_take() -> None:
     detection = Detection(RECOGNISERS, began=5.0, limit=1.0, patience=0.375)
     made = 0
     for now in (5.0, 5.375, 5.75, 6.0):
-        if detection.next_guess(now) is not None:
+        if next_guess(detection, now) is not None:
             detection.sent(now)
             made += 1
     assert (made, detection.outcome) == (3, "silent")
@@ -205,7 +215,7 @@ def test_the_limit_holds_however_long_a_guess_may_take() -> None:
 def test_a_late_answer_to_an_earlier_guess_counts() -> None:
     detection = Detection(RECOGNISERS, began=0.0)
     for now in (0.0, 0.2, 0.4):
-        assert detection.next_guess(now) is not None
+        assert next_guess(detection, now) is not None
         detection.sent(now)
     detection.received(1, FRAMINGS["u32le"].frame(json.dumps(NATIVE_REFUSAL).encode()), 0.5)
     assert detection.outcome == "recognised"
@@ -233,11 +243,49 @@ def test_a_server_that_ends_after_its_first_client_is_gone() -> None:
 def test_the_end_of_a_connection_that_was_closed_for_sending_says_nothing() -> None:
     detection = Detection(RECOGNISERS, began=0.0)
     for now in (0.0, 0.2):
-        assert detection.next_guess(now) is not None
+        assert next_guess(detection, now) is not None
         detection.sent(now)
     detection.ended(0, 0.25)
     assert [attempt.end for attempt in detection.attempts] == ["", ""]
     assert detection.next_guess(0.26) is None
+
+
+def test_one_that_holds_what_it_was_told_hears_nothing_else() -> None:
+    detection, took = detected(silent, heeds=False, takes=False)
+    assert [attempt.guess for attempt in detection.attempts] == [LISTEN]
+    assert (detection.outcome, detection.is_working, took) == ("silent", False, LIMIT)
+
+    detection = Detection(RECOGNISERS, takes=lambda _number: True)
+    for now in (0.0, PATIENCE):
+        assert next_guess(detection, now) is not None
+    for now in (0.5, 1.0, 2.0):
+        assert detection.next_guess(now) is None
+        assert (detection.left, detection.is_working) == (True, True)
+    assert detection.next_guess(LIMIT) is None
+    assert detection.next_guess(LIMIT + 1.0) is None
+    detection.received(1, FRAMINGS["u32le"].frame(json.dumps(NATIVE_REFUSAL).encode()), LIMIT + 2.0)
+    assert detection.outcome == "recognised"
+
+
+def test_one_that_heeds_no_end_is_not_taken_for_a_busy_one() -> None:
+    for answer in (SPOKEN["jsonrpc"], SPOKEN["jsonrpc+content-length"]):
+        detection, took = detected(answer, heeds=False)
+        assert detection.outcome == "recognised"
+        assert took < LIMIT
+    detection, _ = detected(silent, heeds=False)
+    assert (detection.outcome, detection.is_working) == ("silent", False)
+
+
+def test_once_it_has_ended_the_connection_it_hears_the_next_guess() -> None:
+    detection = Detection(RECOGNISERS)
+    detection.next_guess(0.0)
+    assert not detection.left
+    for now in (PATIENCE, 2 * PATIENCE):
+        assert detection.next_guess(now) is None
+        assert detection.left
+    detection.ended(0, 0.4)
+    assert detection.next_guess(0.4) is not None
+    assert not detection.left
 
 
 @given(st.binary(max_size=200) | st.sampled_from([GREETING, QMP_ERROR, INTRODUCTION, BAD_REQUEST]), st.integers(1, 60))
