@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _EXIT_OTHER: Final = 1
 _EXIT_USAGE: Final = 2
-EXIT_APP: Final = 3
+_EXIT_APP: Final = 3
 _EXIT_INTERRUPTED: Final = 130
 
 
@@ -181,7 +181,7 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
         traceback = error.traceback if isinstance(error, AppFailed | BootError) else None
         if traceback:
             _say(traceback.rstrip("\n"))
-        _fail(str(error), EXIT_APP, parent, traceback)
+        _fail(str(error), _EXIT_APP, parent, traceback)
     except (SettingsError, TlsError) as error:
         _fail(str(error), _EXIT_USAGE, parent)
     except ServerError as error:

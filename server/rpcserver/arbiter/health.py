@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 Judge = Callable[[], Readiness]
 """Says at once how the server is."""
 
-SILENCE: Final = 0.2
+_SILENCE: Final = 0.2
 """Seconds after which a client that has sent nothing is taken for an agent check."""
 
 _PATIENCE: Final = 2.0
@@ -182,7 +182,7 @@ class _Client:
     @property
     def deadline(self) -> float:
         """Until when it may take to ask, or else to hear the answer, in monotonic seconds."""
-        return self._began + (SILENCE if self.silent else _PATIENCE)
+        return self._began + (_SILENCE if self.silent else _PATIENCE)
 
 
 def reply_to(head: bytes, judge: Judge, *, ended: bool) -> bytes | None:

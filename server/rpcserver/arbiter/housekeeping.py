@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PERIOD: Final = 1.0
+_PERIOD: Final = 1.0
 """Seconds between two rounds, at most."""
 
 _ROUNDS_PER_TIMEOUT: Final = 4
@@ -125,7 +125,7 @@ class Watchdog:
         self._silence = max(settings.timeout, _LEAST_SILENCE)
         self._anew = 0
         # Seconds between two rounds, at most.
-        self.period = min(PERIOD, max(_SHORTEST, settings.timeout / _ROUNDS_PER_TIMEOUT or PERIOD))
+        self.period = min(_PERIOD, max(_SHORTEST, settings.timeout / _ROUNDS_PER_TIMEOUT or _PERIOD))
 
     def begin_anew(self, now: int) -> None:
         """Count nobody's time from before now."""
@@ -156,7 +156,7 @@ class Reclaim:
 
     def __init__(self, settings: ServerSettings) -> None:
         # Seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
-        self.period = min(PERIOD, max(_SHORTEST, settings.reclaim_idle / 2 or PERIOD))
+        self.period = min(_PERIOD, max(_SHORTEST, settings.reclaim_idle / 2 or _PERIOD))
         self._sync = not MODELS[settings.model].concurrent
         self._most = 1 if self._sync else settings.max_connections
         self._idle = round(settings.reclaim_idle * _SECOND)
