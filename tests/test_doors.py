@@ -105,12 +105,14 @@ DOORS = {
     "rpcshell.prompt.toolbar": {"rpcshell.prompt.remarks", "rpcshell.shell.discovery"},
     "rpcshell.servers.folders": {"platformdirs", "tempfile"},
     "rpcshell.servers.target_memory": {"rpcshell.line.secrets"},
+    "rpcshell.shell.call": {"rpcshell.line.masking", "rpcshell.line.secrets"},
     "rpcshell.shell.config_reading": {"rpcshell.shell.config_text"},
     "rpcshell.shell.config_text": {"rpcshell.client.dialects.envelope"},
     "rpcshell.shell.connect": {"rpcshell.servers.starting"},
     "rpcshell.shell.dialect_finder": {"rpcshell.client.detecting", "rpcshell.servers.directory"},
     "rpcshell.shell.fleet": {"hashlib", "rpcshell.client.broadcast"},
     "rpcshell.shell.leaving": {"rpcshell.servers.control"},
+    "rpcshell.shell.meant_lines": {"rpcshell.line.masking"},
     "rpcshell.shell.session": {
         "rpcshell.line.catalog",
         "rpcshell.servers.spawn",
@@ -118,6 +120,7 @@ DOORS = {
         "rpcshell.shell.target_client",
     },
     "rpcshell.shell.shell": {
+        "rpcshell.line.masking",
         "rpcshell.shell.missteps",
         "rpcshell.shell.pipeline",
         "rpcshell.shell.supervisor",

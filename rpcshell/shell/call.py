@@ -23,8 +23,6 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.client.trace import CallTrace
-from rpcshell.line.masking import Known, mask_line
-from rpcshell.line.secrets import named_params
 from rpcshell.shell.timing import Timing
 
 if TYPE_CHECKING:
@@ -80,11 +78,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_params(self) -> Any:
         """The params by name where that is known, to tell which are secrets."""
+        from rpcshell.line.secrets import named_params
+
         return named_params(self.params, self.names)
 
     @property
     def masked_line(self) -> str:
         """The line without its secrets."""
+        from rpcshell.line.masking import Known, mask_line
+
         return mask_line(self.line, Known(lambda method: self.names if method == self.method else ()))
 
     @property

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from rpcshell.client.errors import UsageError
 from rpcshell.line.habits import Habit, habit
 from rpcshell.line.language import CommandLine, parse
-from rpcshell.line.masking import Known, mask_line, mask_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpcshell.line.masking import Known
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
 
 
-def meant_line(text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry] | None) -> str | None:
+def meant_line(
+    text: str, session: Session, known: Callable[[], Known], commands: Callable[[], CommandRegistry] | None
+) -> str | None:
     """The line that a habit of other programs stands for here, such as `exit`; None where it is an ordinary line.
 
     At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.
@@ -26,11 +28,13 @@ def meant_line(text: str, session: Session, known: Known, commands: Callable[[],
     """
     if (found := habit(text)) is None:
         if commands is not None:
-            _refuse_command_without_colon(text, session, known, commands)
+            _refuse_command_without_colon(text, session, known(), commands)
         return None
     if _may_be_called(found, session, at_prompt=commands is not None):
         return None
     if not found.line:
+        from rpcshell.line.masking import mask_message
+
         raise UsageError(f"{found.word} is no method", hint=mask_message(found.say, text))
     return found.line
 
@@ -66,4 +70,6 @@ def command_without_colon(word: str, text: str, known: Known, commands: Callable
     line = parse(f":{text.strip()}").body
     if isinstance(line, CommandLine) and line.words and not (found.spec.arguments or found.spec.options):
         return f":{word} is the command, and takes nothing more"
+    from rpcshell.line.masking import mask_line
+
     return f":{mask_line(text.strip(), known)} is the command"

@@ -24,7 +24,6 @@ from rpcshell.line.language import (
     statements,
     walk,
 )
-from rpcshell.line.masking import Known
 from rpcshell.shell.diverted import Diverted
 from rpcshell.shell.journal import LAST, Journal, Variables
 from rpcshell.shell.meant_lines import meant_line
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from rpcshell.line.catalog import Method
     from rpcshell.line.language import Line, Problem, Sink, VariableNode
+    from rpcshell.line.masking import Known
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
@@ -123,6 +123,8 @@ class Shell:
     @property
     def known(self) -> Known:
         """What tells the secrets in a line."""
+        from rpcshell.line.masking import Known
+
         return Known(self._param_names, self.aliases)
 
     def _param_names(self, method: str) -> tuple[str, ...]:
@@ -181,7 +183,7 @@ class Shell:
             self._missteps.refuse_masked(text)
         if text.strip() not in self.aliases:
             commands = self._commands if self.interactive else None
-            text = meant_line(text, self.session, self.known, commands) or text
+            text = meant_line(text, self.session, lambda: self.known, commands) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
