@@ -5,13 +5,14 @@ As another user they may not read the folders of Python: what is imported late h
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
 import resource
 import select
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def few_descriptors(more: int) -> Callable[[], object]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (least + more, least + more))
 
     return prepare
+
+
+@contextlib.contextmanager
+def descriptors_below(limit: int, pid: int = 0) -> Iterator[None]:
+    """Let another process, or this one, have descriptors below a number alone, for as long as the block runs."""
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
 
 class Room:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import tempfile
@@ -16,6 +15,7 @@ from rpcserver.arbiter.control import open_control, runtime_folder
 from rpcserver.system.addresses import BindError
 from rpcshell.servers.directory import control_folders
 from rpcwire import Goodbye
+from tests.poverty import descriptors_below
 from tests.rpcserver.steering import control_client, control_path, steering
 from tests.servers import PROBE_APP, launched, running
 
@@ -166,15 +166,13 @@ def test_the_folder_for_temporary_files_is_the_one_that_the_shell_finds(
 @pytest.mark.parametrize("spare", [0, 1])
 def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_path: Path) -> None:
     with running("-w", "1", folder=tmp_path) as server:
-        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         numbers = {int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir()}
         limit = next(number for number in count() if number not in numbers) + spare
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
-        # Free numbers are taken by those who come first; some of those that were seen may be free again. More clients
-        # than a few would be too many, however many descriptors there are.
-        early = [control_client(server) for _ in range(spare + 10)]
-        server.wait_for_log("clients of the control socket are not served for now: Too many open files")
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+        with descriptors_below(limit, server.pid):
+            # Free numbers are taken by those who come first; some of those that were seen may be free again. More
+            # clients than a few would be too many, however many descriptors there are.
+            early = [control_client(server) for _ in range(spare + 10)]
+            server.wait_for_log("clients of the control socket are not served for now: Too many open files")
         with steering(server) as arbiter:
             assert arbiter.status()["pid"] == server.pid
         for client in early:

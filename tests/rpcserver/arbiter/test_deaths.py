@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.poverty import descriptors_below
 from tests.rpcserver.steering import Gate, steering
 from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, connected, launched, running, until, watched
 
@@ -339,13 +339,11 @@ def test_logs_are_opened_again_in_every_process(tmp_path: Path) -> None:
 
 def test_a_server_without_descriptors_left_goes_on_with_the_workers_it_has(tmp_path: Path) -> None:
     with running("-w", "2", folder=tmp_path) as server, server.connect() as client:
-        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (8, limits[1]))
-        other = next(pid for pid in server.workers() if pid != client.call("pid").result)
-        os.kill(other, signal.SIGKILL)
-        server.wait_for_log("cannot be started: Too many open files")
-        assert len(server.workers()) == 1
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+        with descriptors_below(8, server.pid):
+            other = next(pid for pid in server.workers() if pid != client.call("pid").result)
+            os.kill(other, signal.SIGKILL)
+            server.wait_for_log("cannot be started: Too many open files")
+            assert len(server.workers()) == 1
         with server.connect() as second:
             assert second.call("pid").result in server.workers()
         server.signal(signal.SIGTERM)

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from rpcserver.arbiter.liveness import STALLED_AFTER, Liveness
 from rpcserver.arbiter.phase import Phase
 from rpcserver.arbiter.readiness import Fitness, Readiness, judge
 from rpcserver.system.scoreboard import SlotReading, SlotState
+from tests.poverty import descriptors_below
 from tests.rpcserver.arbiter.test_watchdog import reading
 from tests.rpcserver.ops.test_metrics_served import holders, listening_inode
 from tests.rpcserver.steering import Gate, steering
@@ -185,12 +185,10 @@ def test_a_server_whose_workers_are_all_stopped_is_not_ready(tmp_path: Path) -> 
 def test_without_a_descriptor_left_who_asks_is_told_later(tmp_path: Path) -> None:
     with running("-w", "1", "--health", "127.0.0.1:0", folder=tmp_path) as server:
         address = asked_at(server)
-        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
         with connected(address) as client:
-            client.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
-            server.wait_for_log("nobody is told about the server's health for now: Too many open files")
-            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+            with descriptors_below(3, server.pid):
+                client.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
+                server.wait_for_log("nobody is told about the server's health for now: Too many open files")
             assert read_all(client).startswith(b"HTTP/1.1 200 ")
         assert get(address, "/readyz")[0] == 200
         assert server.log().count("nobody is told") == 1

@@ -9,7 +9,6 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from rpcserver.system.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFa
 from rpcserver.system.process import ChildProcess, Exit, Forker, allow_descriptors, reap_strays
 from rpcserver.system.sockets import Listener
 from rpcserver.workers.acceptor import Acceptor
+from tests.poverty import descriptors_below
 from tests.servers import connected
 
 
@@ -233,28 +233,13 @@ def test_a_connection_that_was_reset_in_the_queue_does_no_harm(listener: Listene
     os.close(writer)
 
 
-def test_a_shortage_of_descriptors_is_waited_out(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    import resource
-
+def test_a_shortage_of_descriptors_is_waited_out(listener: Listener) -> None:
     reader, writer = os.pipe2(os.O_NONBLOCK)
     acceptor = Acceptor([listener], reader)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with connected(listener.address):
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (max(int(found.name) for found in Path("/proc/self/fd").iterdir()), limits[1])
-        )
-        fillers = []
-        try:
-            while True:
-                fillers.append(os.dup(reader))
-        except OSError:
-            pass
-        try:
+        os.close(least := os.dup(reader))
+        with descriptors_below(least):
             assert acceptor.accept(1) is None
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            for filler in fillers:
-                os.close(filler)
         connection = acceptor.accept(10) or acceptor.accept(10)
         assert connection is not None
         connection.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import time
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ import pytest
 from rpcserver.system.scoreboard import SlotBoard
 from rpcserver.system.sockets import Listener
 from rpcserver.workers.acceptor import Acceptor
+from tests.poverty import descriptors_below
 from tests.servers import connected
 
 
@@ -85,18 +85,14 @@ def test_a_worker_without_descriptors_asks_for_a_successor_unless_its_connection
     board = SlotBoard.private()
     reasons: list[str] = []
     acceptor = Acceptor([listener], wakeup[0], board=board, retire=reasons.append)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with connected(listener.address):
         os.close(least := os.dup(wakeup[0]))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
-        try:
+        with descriptors_below(least):
             board.connection_opened()
             assert [acceptor.take() for _ in range(3)] == [None] * 3
             assert reasons == []
             board.connection_closed()
             assert acceptor.take() is None
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert len(reasons) == 1
         assert f"their limit ({least})" in reasons[0]
         assert caplog.text.count("no connection can be accepted for now: Too many open files") == 1
