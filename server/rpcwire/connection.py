@@ -93,10 +93,7 @@ class ClientConnection:
             ParseError: a frame is not JSON; its request is no longer outstanding.
             InvalidReply: a frame is no reply; its request is no longer outstanding.
         """
-        if self.closing:
-            return None
-        body = self._decoder.next_frame()
-        if body is None:
+        if self.closing or (body := self._decoder.next_frame()) is None:
             return None
         due = self._due.popleft() if self._due else None
         event = decode_reply(body, self._floats)

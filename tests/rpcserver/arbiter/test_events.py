@@ -29,8 +29,7 @@ def test_events_tell_the_life_of_workers_with_their_times(tmp_path: Path) -> Non
     with running("-w", "1", folder=tmp_path) as server, steering(server) as arbiter:
         (old,) = server.workers()
         arbiter.call("worker.kill", worker=1, signal="SEGV")
-        arbiter.wait_until(lambda status: [one["state"] for one in status["workers"] if one["pid"] != old] == ["ready"])
-        (new,) = server.workers()
+        (new,) = arbiter.ready(1, gone=old)
         found = arbiter.call("arbiter.events", after=0)
         story = [(event["kind"], event["pid"], event["signal"]) for event in found["events"]]
         assert story == [
