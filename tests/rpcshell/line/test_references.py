@@ -126,6 +126,12 @@ def test_a_schema_of_its_own_leads_where_it_did(drawn: tuple[dict[str, Any], str
         assert here == there
 
 
+def test_a_default_is_no_schema_and_a_property_of_that_name_is() -> None:
+    reference = {"$ref": "#/a"}
+    schema = {"a": {}, "items": {"default": reference, "properties": {"default": reference}}}
+    assert rebased(schema, "#/x")["items"] == {"default": reference, "properties": {"default": {"$ref": "#/x/a"}}}
+
+
 @given(st.dictionaries(NAMES, st.integers(), min_size=1))
 def test_whatever_a_definition_is_called_it_is_found(named: dict[str, int]) -> None:
     schema = {"$defs": {name: {"const": value} for name, value in named.items()}}

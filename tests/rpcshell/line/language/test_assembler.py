@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcshell.line.language import Assembler, CallLine, call_params, parse, unparse
@@ -56,6 +56,8 @@ def test_it_gives_what_parsing_everything_again_would_give(lines: list[str]) -> 
     assert assemble(lines) == assemble_by_parsing_everything_again(lines)
 
 
+@example(["p [", '"a', '[b"', "]", "q"])
+@example(["p [", "'a", "\"[b'", "]", "q"])
 @given(st.lists(st.text("[]{}<>\"'\\ab:#, ", max_size=12), max_size=8).map(in_bracket))
 def test_so_it_does_inside_brackets(lines: list[str]) -> None:
     assert assemble(lines) == assemble_by_parsing_everything_again(lines)
