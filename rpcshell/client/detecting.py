@@ -6,9 +6,12 @@ Which guess comes when, and what the answers say, is `rpcshell.client.detection`
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import select
 import socket
+import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -204,7 +207,9 @@ class _Driver:
     def is_asked(self) -> bool:
         """Whether the server is known to have taken what is beside, of which it was told that no more is asked."""
         beside = self._beside
-        return beside is not None and beside.left and not beside.over and has_taken(beside.ends())
+        if beside is None or not beside.left or beside.over:
+            return False
+        return _has_read(beside) if isinstance(self._address, UnixTarget) else has_taken(beside.ends())
 
     def _make(self, guess: Guess) -> None:
         number = len(self._detection.attempts) - 1
@@ -274,6 +279,15 @@ class _Driver:
             pass
         self._detection.ended(number, time.monotonic())
         return False
+
+
+def _has_read(question: Question) -> bool:
+    """Whether all that was said on a Unix socket is known to have been read."""
+    if sys.platform != "linux":
+        return False
+    # unix(7), SIOCOUTQ: what the other end has not taken, which terminals have by the same number.
+    unread = fcntl.ioctl(question.fileno(), termios.TIOCOUTQ, bytes(4))
+    return not any(unread)
 
 
 def _url(target: Target) -> HttpTarget:

@@ -6,22 +6,27 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from rpcshell.client.target import TcpTarget
+from rpcshell.client.detection import Detection
+from rpcshell.client.target import Target, TcpTarget, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from tests.rpcshell.describing import Told, document
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 
+PONG = {"out": "pong", "result": 1}
+
 pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @contextlib.contextmanager
-def one_process(handler: Callable[[Peer, socket.socket], None]) -> Iterator[TcpTarget]:
+def one_process(handler: Callable[[Peer, socket.socket], None], unix: Path | None = None) -> Iterator[Target]:
     """A server that accepts a connection once it is done with the one before, and dies of an error; it has to live."""
     died: list[BaseException] = []
 
@@ -39,11 +44,14 @@ def one_process(handler: Callable[[Peer, socket.socket], None]) -> Iterator[TcpT
         except BaseException as error:  # noqa: BLE001 - the test has it
             died.append(error)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) if unix is None else socket.socket(socket.AF_UNIX) as listener:
+        if unix is not None:
+            listener.bind(str(unix))
+            listener.listen()
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         try:
-            yield TcpTarget("127.0.0.1", listener.getsockname()[1])
+            yield TcpTarget(*listener.getsockname()) if unix is None else UnixTarget(str(unix))
         finally:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
@@ -131,4 +139,33 @@ def test_a_slow_call_is_answered_while_the_server_is_looked_at(script: Session, 
         assert script.call("ping", 2).result == 2
         assert waiting[0].recv(4096) == b""
         waiting[0].close()
+        script.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has taken what was said")
+@pytest.mark.parametrize("name", [None, "s"], ids=["tcp", "unix"])
+def test_who_is_busy_with_the_question_has_longer_than_who_says_nothing(
+    name: str | None, script: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", 0.01)
+    prolonged = threading.Event()
+    is_waited_for = Detection._is_waited_for
+
+    def notice(detection: Detection, now: float) -> bool:
+        waits = is_waited_for(detection, now)
+        if waits:
+            prolonged.set()
+        return waits
+
+    monkeypatch.setattr(Detection, "_is_waited_for", notice)
+
+    def slow(peer: Peer, _listener: socket.socket) -> None:
+        while (request := peer.read()) is not None:
+            assert prolonged.wait(DEADLINE)
+            peer.send({"out": "discovered", "result": document("ping")} if request["in"] == "rpc.discover" else PONG)
+
+    with one_process(slow, None if name is None else tmp_path / name) as target:
+        script.connect(target)
+        assert script.method("ping") is not None
+        assert script.call("ping").result == 1
         script.close()
