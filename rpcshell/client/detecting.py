@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
-    from rpcshell.client.trace import Question
+    from rpcshell.client.trace import PendingQuestion
 
 _LONGEST_ROUND_TRIP: Final = 0.3
 _PATH: Final = "/mcp"
@@ -87,7 +87,7 @@ def find_out(
     tls: TlsFiles | None = None,
     limit: float | None = None,
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
-    beside: Question | None = None,
+    beside: PendingQuestion | None = None,
 ) -> Finding:
     """Look at a server as `detect` does, and say what was found, whatever that is.
 
@@ -165,7 +165,7 @@ class _Driver:
         stack: contextlib.ExitStack,
         first: socket.socket | TlsStream,
         tls: TlsFiles | None,
-        beside: Question | None,
+        beside: PendingQuestion | None,
     ) -> None:
         self._target = target
         self._address = target.address if isinstance(target, HttpTarget) else target
@@ -281,7 +281,7 @@ class _Driver:
         return False
 
 
-def _has_read(question: Question) -> bool:
+def _has_read(question: PendingQuestion) -> bool:
     """Whether all that was said on a Unix socket is known to have been read."""
     if sys.platform != "linux":
         return False

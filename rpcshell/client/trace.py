@@ -31,7 +31,7 @@ class FailedAttempt(msgspec.Struct, frozen=True):
     may_have_run: bool
 
 
-class Question(Protocol):
+class PendingQuestion(Protocol):
     """What waits for an answer, on a connection on which nothing else is said.
 
     Attributes:
@@ -85,7 +85,7 @@ class CallTrace:
     failed_attempts: tuple[FailedAttempt, ...] = ()
     patience = 0.5
     """Seconds of silence after which a call counts as one that hangs; then twice as many, and so on."""
-    _once_silent: Callable[[Question | None], object] | None = None
+    _once_silent: Callable[[PendingQuestion | None], object] | None = None
 
     def __init__(
         self, on_silence: Callable[[Any], None] | None = None, on_partial: Callable[[Any], None] | None = None
@@ -139,7 +139,7 @@ class CallTrace:
         self.reads += 1
         self.received_size += len(data)
 
-    def silent(self, ends: Ends | None, connection: Question | None) -> None:
+    def silent(self, ends: Ends | None, connection: PendingQuestion | None) -> None:
         """Nothing has come for as long as `patience`, on this connection where nothing comes unasked on it."""
         self.ends = ends
         self.patience *= 2
@@ -150,7 +150,7 @@ class CallTrace:
         if once is not None:
             once(connection)
 
-    def once_silent(self, look: Callable[[Question | None], object]) -> None:
+    def once_silent(self, look: Callable[[PendingQuestion | None], object]) -> None:
         """Have a function called too when the call has been silent for long, that one time, with its connection."""
         self._once_silent = look
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import TlsFiles
-    from rpcshell.client.trace import CallTrace, Question
+    from rpcshell.client.trace import CallTrace, PendingQuestion
     from rpcshell.client.verdict import Finding
     from rpcshell.servers.target_memory import TargetMemory
 
@@ -138,7 +138,7 @@ class DialectFinder:
         if not self._may_be_busy(limit):
             self._repeat_verdict()
 
-        def look_closer(question: Question | None) -> None:
+        def look_closer(question: PendingQuestion | None) -> None:
             if self.settled:
                 return
             if self.finding is not None and self.finding.working:
@@ -162,7 +162,7 @@ class DialectFinder:
 
         trace.once_silent(look_closer)
 
-    def look_beside(self, question: Question) -> None:
+    def look_beside(self, question: PendingQuestion) -> None:
         """Look closer while a question is unanswered that any server knows which speaks what it is taken to speak.
 
         It may be busy with that one, and have nobody else: it is told that no more will be asked there, so that it can
@@ -184,7 +184,7 @@ class DialectFinder:
         if question.over:
             raise CallTimeout(round(PATIENCE + time.monotonic() - began, 1))
 
-    def look(self, limit: float | None = None, *, asked: bool = False, beside: Question | None = None) -> bool:
+    def look(self, limit: float | None = None, *, asked: bool = False, beside: PendingQuestion | None = None) -> bool:
         """Find out what it speaks, within `limit` seconds or the usual; whether that is not what it was taken for.
 
         Where something was asked already that it may be busy with, one that is remembered is still taken for that,
@@ -227,7 +227,7 @@ class DialectFinder:
         if self._verdict is not None and time.monotonic() - self._verdict[1] < _HOLDS:
             raise self._verdict[0]
 
-    def _look_if_reached(self, limit: float | None = None, beside: Question | None = None) -> bool:
+    def _look_if_reached(self, limit: float | None = None, beside: PendingQuestion | None = None) -> bool:
         try:
             return self.look(limit, asked=True, beside=beside)
         except ConnectionFailed:

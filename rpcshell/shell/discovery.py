@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target
-    from rpcshell.client.trace import Question
+    from rpcshell.client.trace import PendingQuestion
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.dialect_finder import DialectFinder
 
@@ -179,7 +179,7 @@ def _unsettled(
     trace.patience = PATIENCE
     verdict: ShellError | None = None
 
-    def look_closer(question: Question | None) -> None:
+    def look_closer(question: PendingQuestion | None) -> None:
         nonlocal verdict
         try:
             if question is not None:
