@@ -51,7 +51,7 @@ def detect(
     tls: TlsFiles | None = None,
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Target:
-    """Find out what a server speaks, by guesses on connections of their own, in less than 3 s.
+    """Find out what a server speaks, by guesses on connections of their own, in less than 3 s, or 10 s if it is busy.
 
     Args:
         target: Where it is, as for `connect`, without a dialect; or a URL, without one as well.

@@ -29,7 +29,7 @@ _GREETING_PATIENCE: Final = 1.0
 LIMIT: Final = 2.4
 """Seconds for all guesses together."""
 
-WORKING_LIMIT: Final = 10.0
+_WORKING_LIMIT: Final = 10.0
 """The same for a server that is known to be busy with what it was told: its answer settles what it speaks."""
 
 _HEEDLESS: Final = 0.5
@@ -180,9 +180,9 @@ class Detection:
 
     def _is_waited_for(self, now: float) -> bool:
         """Whether all is over but for a server that is busy with what it was told, which has longer then."""
-        if now < self.end or self.end >= self._began + WORKING_LIMIT or not self.is_working:
+        if now < self.end or self.end >= self._began + _WORKING_LIMIT or not self.is_working:
             return False
-        self.due = self.end = self._began + WORKING_LIMIT
+        self.due = self.end = self._began + _WORKING_LIMIT
         return True
 
     def _is_heedless(self) -> bool:
@@ -218,7 +218,8 @@ class Detection:
         if number >= self._round:
             if not self.left:
                 self.attempts[number].end = how
-            if not self._unanswered if self.left else all(one.end for one in self.attempts[self._round :]):
+            every = not self._unanswered if self.left else all(one.end for one in self.attempts[self._round :])
+            if every:
                 self.due = min(self.due, now)
 
     def _hear(self, number: int, now: float) -> None:
