@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.errors import ServerError
-from rpcserver.system.process import ChildProcess, Forker, named_folder
+from rpcserver.system.process import ChildProcess, Forker
+from rpcserver.system.surroundings import named_folder
 from rpcserver.workers import load_model
 from rpcserver.workers.base import WorkerSetup, be_worker
 

@@ -10,7 +10,6 @@ import ctypes
 import errno
 import logging
 import os
-import resource
 import select
 import signal
 import sys
@@ -35,8 +34,6 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_GET_NAME: Final = 16
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_SPARE_DESCRIPTORS: Final = 64
-_STANDARD_ERROR: Final = 2
 _SIGNALS: Final = frozenset(signal.Signals)
 
 NO_MORE_PROCESSES: Final = "the limits of processes allow no more (ulimit -u, pids.max)"
@@ -325,33 +322,6 @@ def _flush_output() -> None:
             logger.debug("what was printed cannot be flushed", exc_info=True)
 
 
-def fill_standard_descriptors() -> None:
-    """Have /dev/null in place of standard streams that are closed: a listener would else become one of them."""
-    opened = os.open(os.devnull, os.O_RDWR)
-    while opened <= _STANDARD_ERROR:
-        os.set_inheritable(opened, True)
-        opened = os.open(os.devnull, os.O_RDWR)
-    os.close(opened)
-
-
-def open_standard_streams() -> None:
-    """Have streams on the standard descriptors where Python made none, since these were closed."""
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
-    sys.stderr = sys.stderr or open(_STANDARD_ERROR, "w", closefd=False)  # noqa: SIM115 - as above
-
-
-def named_folder() -> Path:
-    """The current folder by the name that the shell has for it, which links may lead elsewhere one day.
-
-    The system itself knows the folder only, and goes on with it when a release link names another one. A folder that is
-    no more has no name but `.`.
-    """
-    named = Path(os.environ.get("PWD", ""))
-    with contextlib.suppress(OSError):
-        return named if named.is_absolute() and named.samefile(".") else Path.cwd()
-    return Path()
-
-
 def reap_strays(known: Collection[int]) -> None:
     """Reap ended children that this program never forked: orphans handed to PID 1, children from before an exec.
 
@@ -373,27 +343,3 @@ def is_stopped(pid: int) -> bool:
     except (OSError, IndexError):
         return False
     return state in {b"T", b"t"}
-
-
-def allow_descriptors(more: int) -> int:
-    """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more.
-
-    Returns how many more there may be.
-    """
-    try:
-        used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
-    except OSError:
-        # No descriptor is left, or there is no proc(5): the least that is free has as many below it.
-        try:
-            used = os.dup(_STANDARD_ERROR)
-            os.close(used)
-        except OSError:
-            used = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = used + more + _SPARE_DESCRIPTORS
-    if soft == resource.RLIM_INFINITY:
-        return more
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return soft - used

@@ -21,8 +21,8 @@ from rpcserver.service.hooks import run_preload_hooks
 from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.errors import LoadError
 from rpcserver.system.log import keep_enabled
-from rpcserver.system.process import allow_descriptors, fill_standard_descriptors
 from rpcserver.system.signals import ignore
+from rpcserver.system.surroundings import allow_descriptors, fill_standard_descriptors
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
