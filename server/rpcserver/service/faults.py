@@ -70,45 +70,16 @@ class Faults:
         """For a method that is not served; near names are in `data.suggestions`."""
         return self._unknown_method(name) if len(name) <= _LONGEST else _unknown_method(name, ())
 
-    def of_params(self, endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Fault:
-        """For params that do not fit; `data.path` says where."""
-        try:
-            params = decode_params(raw)
-        except ParseError as unreadable:
-            # The types were looked at before the rest.
-            return self.of_message(unreadable)
-        if not endpoint.signature.whole:
-            short = type(params) is dict and len(memoryview(raw)) <= _LONGEST
-            fault = self._unbound(endpoint, tuple(params)) if short else _unbound(endpoint, params)
-            if fault is not None:
-                return fault
-        text = str(error)
-        return self._explained(endpoint, text) if len(text) <= _LONGEST else _explain(endpoint, text)
-
     def of_stage(self, stage: int, endpoint: Endpoint, params: Raw, error: BaseException) -> Fault:
         """For whatever was raised at a stage of a call."""
         if stage == READING:
             if isinstance(error, msgspec.ValidationError):
-                return self.of_params(endpoint, params, error)
+                return self._of_params(endpoint, params, error)
             if isinstance(error, ParseError):
                 return self.of_message(error)
         elif stage == REPLYING:
-            return self.of_result(endpoint, error)
-        return self.of_handler(endpoint, error)
-
-    def of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:
-        """For whatever a handler raised: its own `RpcError`, or a failure."""
-        if isinstance(error, RpcError):
-            return self._of_rpc_error(endpoint, error)
-        kind = class_name(error)
-        said = printable(f"{endpoint.method.name} failed: {one_line(error)}")
-        trace = printable(own_traceback(error))
-        endpoint.log.error("%s\n%s", said, trace.rstrip())
-        if self._debug:
-            return Fault(ErrorCode.INTERNAL_ERROR, said, {"exception": kind, "traceback": trace})
-        # An exception's text may name files, tables or people: only the class goes to the caller.
-        message = f"{endpoint.method.name} failed with {kind}; the server's log has the traceback"
-        return Fault(ErrorCode.INTERNAL_ERROR, message, {"exception": kind})
+            return self._of_result(endpoint, error)
+        return self._of_handler(endpoint, error)
 
     def of_failed_fault(self, endpoint: Endpoint, error: BaseException, failure: BaseException) -> Fault:
         """For an exception of which no other fault can be made, and which may be looked at no more."""
@@ -123,7 +94,36 @@ class Faults:
             pass
         return Fault(ErrorCode.INTERNAL_ERROR, printable(message), {"exception": printable(kind)})
 
-    def of_result(self, endpoint: Endpoint, error: BaseException) -> Fault:
+    def _of_params(self, endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Fault:
+        """For params that do not fit; `data.path` says where."""
+        try:
+            params = decode_params(raw)
+        except ParseError as unreadable:
+            # The types were looked at before the rest.
+            return self.of_message(unreadable)
+        if not endpoint.signature.whole:
+            short = type(params) is dict and len(memoryview(raw)) <= _LONGEST
+            fault = self._unbound(endpoint, tuple(params)) if short else _unbound(endpoint, params)
+            if fault is not None:
+                return fault
+        text = str(error)
+        return self._explained(endpoint, text) if len(text) <= _LONGEST else _explain(endpoint, text)
+
+    def _of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:
+        """For whatever a handler raised: its own `RpcError`, or a failure."""
+        if isinstance(error, RpcError):
+            return self._of_rpc_error(endpoint, error)
+        kind = class_name(error)
+        said = printable(f"{endpoint.method.name} failed: {one_line(error)}")
+        trace = printable(own_traceback(error))
+        endpoint.log.error("%s\n%s", said, trace.rstrip())
+        if self._debug:
+            return Fault(ErrorCode.INTERNAL_ERROR, said, {"exception": kind, "traceback": trace})
+        # An exception's text may name files, tables or people: only the class goes to the caller.
+        message = f"{endpoint.method.name} failed with {kind}; the server's log has the traceback"
+        return Fault(ErrorCode.INTERNAL_ERROR, message, {"exception": kind})
+
+    def _of_result(self, endpoint: Endpoint, error: BaseException) -> Fault:
         """For a result that cannot be sent."""
         reason = printable(error.reason if isinstance(error, EncodeError) else one_line(error))
         message = f"{endpoint.method.name} returned what cannot be sent as JSON: {reason}"
