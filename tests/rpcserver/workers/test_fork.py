@@ -183,6 +183,7 @@ def test_a_log_that_is_opened_again_while_a_child_is_made_is_that_childs_too(tmp
         # The worker heeds it once the child is made.
         until(lambda: is_pending(signal.SIGUSR1, *server.workers()))
         gate.open()
+        until(log.exists)
         until(lambda: client.call("note").fault is None and "a note" in log.read_text())
 
 
