@@ -20,6 +20,7 @@ from rpcshell.prompt.theme import THEME
 from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
 from rpcshell.view.settings import Settings
+from rpcshell.view.styles import FAINT
 from rpcshell.view.width import cells, cut
 from rpcshell.view.wrap import wrapped
 
@@ -96,7 +97,7 @@ class Screen(Output):
         try:
             self._clear_progress()
             if text:
-                self._painter.paint(self._output, [("class:footer", cut(visible(text), self._columns - 1))])
+                self._painter.paint(self._output, [(FAINT, cut(visible(text), self._columns - 1))])
                 self._has_progress = True
         finally:
             self._writing.release()

@@ -16,7 +16,7 @@ WRITE_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msg
 """What it raises where JSON, or MessagePack, cannot carry a value."""
 
 NOT_FINITE: Final = "NaN and Infinity are not JSON; send null or a string instead"
-"""What is said of them."""
+"""What is said of these numbers."""
 
 _LONG_INTEGER = f"an integer has more than {sys.int_info.default_max_str_digits} digits"
 

@@ -133,16 +133,6 @@ class Drill:
         """Calls that were lost on the server since the start, those of other clients too."""
         return max(self.follower.status.totals.lost - self.before.totals.lost, 0)
 
-    def recovery(self, since: float, seconds: float) -> float | None:
-        """The same by what the server tells of its workers, not by when it was seen."""
-        self.follower.refresh()
-        if self.healthy_after(since, seconds) is None:
-            return None
-        # The events were asked for before the status that shows a worker to be ready.
-        self.follower.refresh()
-        ready = [event.at for event in self.follower.events if event.kind in {"ready", "thawed"} and event.at >= since]
-        return max([*ready, since]) - since
-
     def healthy_after(self, since: float, seconds: float = _PATIENCE) -> float | None:
         """Look for so many seconds until the server is healthy; how long after a time that was, or None.
 
@@ -154,6 +144,16 @@ class Drill:
             return serving >= status.wanted and not status.waiting and self.probe.fares_well(since)
 
         return time.monotonic() - since if self.follower.until(healthy, seconds) else None
+
+    def recovery(self, since: float, seconds: float) -> float | None:
+        """As `healthy_after`, by when the server says that its workers were ready, and not by when that was seen."""
+        self.follower.refresh()
+        if self.healthy_after(since, seconds) is None:
+            return None
+        # The events were asked for before the status that shows a worker to be ready.
+        self.follower.refresh()
+        ready = [event.at for event in self.follower.events if event.kind in {"ready", "thawed"} and event.at >= since]
+        return max([*ready, since]) - since
 
     def _show(self, line: str, style: str = "", indent: int = _INDENT) -> None:
         """Show a line; on a terminal it is broken between words."""

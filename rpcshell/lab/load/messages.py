@@ -28,6 +28,7 @@ _LONGEST_EXAMPLE: Final = 200
 _MOST_WORKERS: Final = 1000
 
 SECOND: Final = 1_000_000_000
+"""In nanoseconds, as all times of a load process's clock are."""
 NEVER: Final = 1 << 62
 STOPPING: Final = SECOND // 2
 """Nanoseconds that the calls under way have when the run is stopped."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 
-
 _TOGETHER: Final = re.compile(r"(?<=\d) (?=(?:µs|ms|s|min|kB|MB|GB)\b)|(?<=\bpid) (?=\d)")
 """Between a figure and its unit no row ends."""
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
 _PATIENCE: Final = 3
 """How many times in a row, a second apart, none can be accepted before a worker that has none retires."""
 
