@@ -17,6 +17,7 @@ GUARDS = {
         "rpcserver.service.dispatch.Dispatcher.answer",
         "rpcserver.service.endpoint.Endpoint.outcome",
         "rpcserver.service.hooks._failure_told",
+        "rpcserver.service.loader.LoadedApp.of",
         "rpcserver.service.loader._import_file",
         "rpcserver.service.loader._import_module",
         "rpcserver.service.loader._made",

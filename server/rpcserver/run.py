@@ -91,12 +91,12 @@ def check_server(settings: ServerSettings) -> str:
     """Say in one line what would be served where: import it and read the certificates, without listening anywhere.
 
     Raises:
-        AppNotFound, AppFailed: the app cannot be imported.
+        AppNotFound, AppFailed: the app cannot be loaded.
         ServiceError: a handler cannot be served as it is written.
         TlsError: a certificate or a key cannot be used.
     """
     _tls(settings)
-    methods = len(LoadedApp.of(load_service(settings.app)).service.methods())
+    methods = len(LoadedApp.of(load_service(settings.app), settings.app).service.methods())
     served = f"{settings.app or 'the demo'}, {methods} {'method' if methods == 1 else 'methods'}"
     workers = f"{settings.workers} {settings.model} {'worker' if settings.workers == 1 else 'workers'}"
     return f"ok: {served}, {workers} on {', '.join(map(str, settings.bind))}"

@@ -53,7 +53,7 @@ class Spawner:
         if settings.proxy_protocol is not None:
             importlib.import_module("rpcserver.workers.proxied")
         # The demo is no user's code, and stays as it is.
-        self._app = LoadedApp.of(load_service(None)) if settings.app is None else None
+        self._app = LoadedApp.of(load_service(None), None) if settings.app is None else None
         self._forker = Forker()
         self._folder = named_folder()
 

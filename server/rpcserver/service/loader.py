@@ -42,9 +42,19 @@ class LoadedApp(msgspec.Struct, frozen=True):
     endpoints: Mapping[str, Endpoint]
 
     @classmethod
-    def of(cls, service: Service) -> LoadedApp:
-        """Make the methods of a service ready; raises ServiceError where one cannot be served as it is written."""
-        return cls(service, endpoints_of(service))
+    def of(cls, service: Service, app: str | None) -> LoadedApp:
+        """Make the methods of a service ready, by which its types may run code of their own, as examples are read.
+
+        Raises:
+            ServiceError: a handler cannot be served as it is written.
+            AppFailed: the user's own code failed.
+        """
+        try:
+            return cls(service, endpoints_of(service))
+        except (QuickStop, ServiceError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a user's type may raise anything
+            _fail(app or _DEMO, error)
 
 
 def load_service(app: str | None) -> Service:

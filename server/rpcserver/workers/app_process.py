@@ -77,7 +77,7 @@ def load_alone(settings: ServerSettings, guard: StrayGuard) -> LoadedApp:
     with keeping_descriptors(settings), guard.holding():
         service = load_service(settings.app)
         run_preload_hooks(service)
-        app = LoadedApp.of(service)
+        app = LoadedApp.of(service, settings.app)
     # What an app has closed must become no connection that a handler's print is sent to.
     fill_standard_descriptors()
     return app

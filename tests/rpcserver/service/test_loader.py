@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 import pytest
+from msgspec import Struct
 
-from rpcserver import AppFailed, AppNotFound, LoadError, Service
-from rpcserver.service.loader import load_service
+from rpcserver import AppFailed, AppNotFound, LoadError, Service, ServiceError
+from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.errors import QuickStop
 from tests.rpcserver.calling import Caller
 
@@ -27,6 +29,17 @@ SERVICE = """
         return plain
     number = 5
 """
+
+
+class Raising(Struct):
+    """A type that raises, one after another, what it is told."""
+
+    raised: ClassVar[list[BaseException]] = []
+
+    name: str
+
+    def __post_init__(self) -> None:
+        raise self.raised.pop()
 
 
 @pytest.fixture
@@ -288,6 +301,27 @@ def test_whatever_an_app_raises_while_loading_is_its_failure_but_for_a_quick_sto
     assert "CancelledError" in failed("app_beside:make")[0]
     with pytest.raises(QuickStop):
         load_service("app_stopped")
+
+
+def test_what_types_raise_as_examples_are_read_is_the_apps_failure_but_for_a_quick_stop() -> None:
+    service = Service("example")
+
+    @service.method(examples=[{"item": {"name": "tea"}}])
+    def look(item: Raising) -> str:
+        return item.name
+
+    raised = Raising.raised
+    for error in (LookupError("no such item"), SystemExit(0), OSError("away")):
+        raised.append(error)
+        with pytest.raises(AppFailed, match=r"^shop\.py failed: ") as failure:
+            LoadedApp.of(service, "shop.py")
+        assert "in __post_init__" in str(failure.value.traceback)
+    raised.append(ValueError("no such item"))
+    with pytest.raises(ServiceError, match="example 1 does not fit: no such item"):
+        LoadedApp.of(service, "shop.py")
+    raised.append(QuickStop())
+    with pytest.raises(QuickStop):
+        LoadedApp.of(service, "shop.py")
 
 
 def test_both_kinds_of_error_have_one_base() -> None:

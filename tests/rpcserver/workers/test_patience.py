@@ -67,7 +67,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def full_fork_worker(acceptor: OneClient) -> ForkWorker:
     worker = ForkWorker(setup(ServerSettings(max_children=1, reclaim_idle=0)))
-    worker.dispatcher = worker.make_dispatcher(LoadedApp.of(Service("test")), worker.board)
+    worker.dispatcher = worker.make_dispatcher(LoadedApp.of(Service("test"), None), worker.board)
     worker.acceptor = acceptor  # type: ignore[assignment]
     worker._turned_away = Lingering()
     worker._tick = 1.0
@@ -125,7 +125,7 @@ def test_a_full_queue_is_full_after_looks_in_vain_only(
     accepted, client = pair
     settings = ServerSettings(queue=1)
     worker = PoolWorker(setup(settings))
-    worker.dispatcher = worker.make_dispatcher(LoadedApp.of(Service("test")), worker.board)
+    worker.dispatcher = worker.make_dispatcher(LoadedApp.of(Service("test"), None), worker.board)
     assert worker._parking.add(accepted)
     client.sendall(request("echo", 1))
     connection = worker._parking.take(10)
