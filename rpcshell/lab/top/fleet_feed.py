@@ -67,6 +67,8 @@ class _Asked:
         self.problem = ""
         self.searched = 0.0
         """When it was looked for where it can be asked."""
+        self.sought = False
+        """Whether that has come to an end once."""
         self.pending: Future[InstanceReading] | None = None
 
     def take(self) -> None:
@@ -111,7 +113,7 @@ class FleetFeed:
     def _line(self, instance: InstanceState) -> InstanceLine:
         asked = self._asked[instance.target]
         asked.take()
-        nowhere = "" if asked.control or instance.metrics or self._search is not None else _NOWHERE
+        nowhere = _NOWHERE if asked.sought and not (asked.control or instance.metrics) else ""
         readings = asked.readings
         late = bool(readings) and time.monotonic() - readings[-1].at > _TIMEOUT
         return InstanceLine(
@@ -141,13 +143,14 @@ class FleetFeed:
         if self._search is None or not self._search.done():
             return
         search, self._search = self._search, None
-        for target, server in search.result().items():
-            if (found := self._asked.get(target)) is None:
-                continue
+        found = search.result()
+        for target, asked in self._asked.items():
+            asked.sought = asked.searched > 0
+            server = found.get(target)
             if isinstance(server, LocalServer):
-                found.control = server.path
-            else:
-                found.control, found.problem = None, silence(server)
+                asked.control = server.path
+            elif server is not None:
+                asked.control, asked.problem = None, silence(server)
 
 
 class FleetWatch:

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from rpcshell.client.target import Target, TcpTarget
 from rpcshell.lab.top import fleet_feed
 from rpcshell.lab.top.fleet_feed import FleetFeed, InstanceLine
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics
+from rpcshell.servers.directory import LocalServer
 from rpcshell.servers.listeners import is_on_this_machine
 from tests.rpcshell.peers import Peer, serving
 from tests.servers import PATIENCE, needs_server, running
@@ -107,6 +109,22 @@ def test_what_cannot_be_asked_is_told_of() -> None:
         while not (line := feed.look([gone])[0]).problem:
             pass
         assert "cannot be read" in line.problem
+
+
+def test_what_cannot_be_asked_is_told_of_while_it_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+
+    def search(*_: object) -> dict[Target, LocalServer]:
+        assert held.wait(PATIENCE)
+        return {}
+
+    with FleetFeed() as feed:
+        while not (line := feed.look([InstanceState(ELSEWHERE)])[0]).problem:
+            pass
+        monkeypatch.setattr(fleet_feed, "_AGAIN", -1.0)
+        monkeypatch.setattr(fleet_feed, "servers_at", search)
+        assert feed.look([InstanceState(ELSEWHERE)])[0].problem == line.problem
+        held.set()
 
 
 @needs_server
