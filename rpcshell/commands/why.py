@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
 
-_WIDTH: Final = 100
-"""Columns that lines fill where there is no screen."""
-
 _ACTIONS: Final = ("on", "off", "last", "guesses", "send")
 
 
@@ -41,7 +38,7 @@ def why(shell: Shell, *, number: int | None) -> None:
     from rpcshell.shell.why.explanation import render_explanation
 
     evidence = gather(call, shell.session, shell.supervisor)
-    shell.output.pieces(render_explanation(evidence, shell.width or _WIDTH))
+    shell.output.pieces(render_explanation(evidence, shell.text_width))
     failed = journal.last_without_result
     if number is None and call.outcome == "ok" and failed is not None:
         shell.output.note(f"the last call that failed was {failed.number}: :why {failed.number}")

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.why.mistakes import MistakeName, WireEvent
     from rpcshell.view.pretty import Fragment
 
-_WIDTH: Final = 100
-"""Columns that lines fill where there is no screen."""
-
 _CONNECT: Final = 5.0
 
 
@@ -37,7 +34,7 @@ def frames_of(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragm
         yield FAINT, "nothing was sent"
         yield "", "\n"
         return
-    yield from render_call(call, shell.width or _WIDTH, shell.session.book.dialects, full=full)
+    yield from render_call(call, shell.text_width, shell.session.book.dialects, full=full)
 
 
 def frames_of_finding(shell: Shell, *, full: bool) -> Iterator[Fragment]:
@@ -45,7 +42,7 @@ def frames_of_finding(shell: Shell, *, full: bool) -> Iterator[Fragment]:
     if (finding := shell.session.finding) is None:
         hint = ":connect ADDRESS --refresh asks what it offers; an address that was never met is found out"
         raise UsageError("nothing had to be found out: the dialect was named, or is remembered", hint=hint)
-    return render_finding(finding, shell.width or _WIDTH, full=full)
+    return render_finding(finding, shell.text_width, full=full)
 
 
 def provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> None:
@@ -76,11 +73,11 @@ def provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> N
             for event in provocation.run(plan(name, request, rate), request):
                 events.append(event)
                 data = next(shown) if event.kind == "sent" else event.data
-                shell.output.pieces(_event(event, data, named, shell.width or _WIDTH))
+                shell.output.pieces(_event(event, data, named, shell.text_width))
     except KeyboardInterrupt:
         raise Cancelled("cancelled: the connection was closed") from None
     right, text = judge(name, events)
-    lines = textwrap.wrap(visible(text), shell.width or _WIDTH, break_on_hyphens=False)
+    lines = textwrap.wrap(visible(text), shell.text_width, break_on_hyphens=False)
     shell.output.pieces([("" if right else ERROR, f"{line}\n") for line in lines])
 
 

@@ -184,7 +184,10 @@ def _find(
     may_be_it: Callable[[str, int, _K], bool | None],
     timeout: float,
 ) -> dict[_K, LocalServer | SilentServer]:
-    """Which servers are wanted, by what for; of one that is silent, its path and process have to tell, or None."""
+    """The server of each that is wanted: `is_it` knows it by what it tells, `may_be_it` where it is silent.
+
+    Of that one there are a path and a process to go by; None says that they do not tell.
+    """
     inquiry = _Inquiry(timeout)
     found: dict[_K, LocalServer] = {}
     silent = dict(inquiry.stopped)

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
 _HUNG: Final = {"lost", "timeout"}
 
+_TEXT_WIDTH: Final = 100
+"""Columns that lines fill where there is no screen."""
+
 
 class Shell:
     """What commands receive: the session, the output, and a way to run a line.
@@ -140,6 +143,11 @@ class Shell:
     def width(self) -> int | None:
         """Columns of the screen, or None where a script's output has no end on the right."""
         return columns_of_terminal() if self.interactive else None
+
+    @property
+    def text_width(self) -> int:
+        """Columns that lines of text fill."""
+        return self.width or _TEXT_WIDTH
 
     def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
         """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.

@@ -87,7 +87,7 @@ class Endpoint:
         self._check_examples()
 
     def served_by(self, worker: WorkerInfo, counts: MethodCounts | None) -> Endpoint:
-        """Return the one of a worker's dispatcher, which alone is called; its calls are counted there, if they are."""
+        """Return one for the dispatcher of a worker, which alone is called; `counts` is where its calls are counted."""
         served = copy.copy(self)
         served._worker, served.counts = worker, counts
         return served
