@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, TlsFailed, TlsFiles
+from rpcshell.client import dialling
 from rpcshell.client.diagnosis import silence_hint
-from rpcshell.client.target import Target, TlsTarget
+from rpcshell.client.target import Target, TcpTarget, TlsTarget
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, PeerServer, echo, serving
@@ -155,6 +159,22 @@ def test_a_handshake_ends_at_the_time_limit(connect: Connect) -> None:
             reason = caught.value.reason
             assert reason.endswith(f" within {limit:g} s")
     assert reason.startswith("no TLS handshake")
+
+
+@pytest.mark.parametrize("kind", ["tls://", "jsonrpc:https://"])
+def test_a_handshake_has_what_connecting_has_left_of_the_time(
+    kind: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dial_tcp, passed = dialling.dial_tcp, [0.0]
+
+    def dial_slowly(target: TcpTarget | TlsTarget, timeout: float) -> socket.socket:
+        passed.append(timeout)
+        return dial_tcp(target, timeout)
+
+    monkeypatch.setattr(dialling, "dial_tcp", dial_slowly)
+    monkeypatch.setattr("rpcshell.client.tls.time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[-1]))
+    with serving(lambda peer: peer.wait_for_end()) as server, pytest.raises(ConnectionFailed, match="no TLS handshake"):
+        connect(f"{kind}{server.target}", connect_timeout=3600.0)
 
 
 def test_a_client_without_tls_is_told_of_it_where_the_server_leaves_without_a_word(
