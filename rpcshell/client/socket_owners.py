@@ -32,7 +32,7 @@ _LISTENING: Final = "0A"
 _NOBODY: Final = "0"
 
 _UNIX_FLAGS, _UNIX_INODE, _UNIX_PATH = 3, 6, 7
-"""Columns of a row of that table."""
+"""Columns of a row of the table of Unix sockets."""
 _ACCEPTING: Final = b"00010000"
 
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to it
@@ -115,14 +115,7 @@ def unix_listening_inodes(path: str) -> set[str]:
 
 def unix_listening_names(pid: int | None = None) -> dict[str, bytes]:
     """The names of the sockets that listen where a process runs, or here, by their numbers, likewise."""
-    table = f"/proc/{'self' if pid is None else pid}/net/unix"
-    with open(table, "rb") as rows:  # noqa: PTH123 - pathlib takes as long as the rest
-        found = [row.rstrip(b"\n").split(maxsplit=_UNIX_PATH) for row in rows]
-    return {
-        row[_UNIX_INODE].decode(): row[_UNIX_PATH]
-        for row in found
-        if len(row) > _UNIX_PATH and row[_UNIX_FLAGS] == _ACCEPTING
-    }
+    return {row[_UNIX_INODE].decode(): row[_UNIX_PATH] for row in _unix_rows(pid) if row[_UNIX_FLAGS] == _ACCEPTING}
 
 
 def listening_inodes(hosts: Iterable[str], port: int) -> set[str]:
@@ -149,8 +142,22 @@ def inode_of(ends: Ends) -> str | None:
 
 
 def has_taken(ends: Ends | None) -> bool:
-    """Whether the other end of a connection of TCP is known to have been accepted."""
-    return ends is not None and inode_of(ends) not in {None, _NOBODY}
+    """Whether the other end of a connection is known to have been accepted; of a Unix socket, whether each is."""
+    if ends is None:
+        return False
+    name = ends[1]
+    return inode_of(ends) not in {None, _NOBODY} if isinstance(name, tuple) else _has_taken_all(os.fsencode(name))
+
+
+def _has_taken_all(name: bytes) -> bool:
+    try:
+        # An abstract name begins with an @ in the table.
+        rows = [row for row in _unix_rows() if row[_UNIX_PATH] == name.replace(b"\0", b"@")]
+    except OSError:
+        return False
+    # One that is not there may be another network namespace's.
+    listens = any(row[_UNIX_FLAGS] == _ACCEPTING for row in rows)
+    return listens and all(row[_UNIX_INODE] != _NOBODY.encode() for row in rows)
 
 
 def has_socket(pid: int, inode: str) -> bool:
@@ -206,6 +213,14 @@ def _rows(port: int) -> Iterator[list[str]]:
                 yield from (columns for row in rows if wanted in row and len(columns := row.split()) > _INODE)
         except OSError:
             continue
+
+
+def _unix_rows(pid: int | None = None) -> list[list[bytes]]:
+    """The rows of the table of Unix sockets that have a name, where a process runs, or here."""
+    table = f"/proc/{'self' if pid is None else pid}/net/unix"
+    with open(table, "rb") as rows:  # noqa: PTH123 - pathlib takes as long as the rest
+        found = [row.rstrip(b"\n").split(maxsplit=_UNIX_PATH) for row in rows]
+    return [row for row in found if len(row) > _UNIX_PATH]
 
 
 def _written(address: tuple[Any, ...]) -> list[str]:

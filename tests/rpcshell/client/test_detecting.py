@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import queue
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,6 +137,24 @@ def test_one_that_serves_a_client_after_the_other_comes_to_the_guess_that_it_und
 
     with serving(serve) as server:
         assert str(detect(server.target)) == f"jsonrpc+nul:{server.target}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has been accepted")
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("name", [None, "s"], ids=["tcp", "unix"])
+def test_one_that_keeps_connections_which_its_clients_have_left_is_found_out(name: str | None, tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        with contextlib.suppress(ValueError):
+            serve_jsonrpc("line", lambda: peer.sock.recv(4096), peer.sock.sendall)
+        assert done.wait(DEADLINE)
+
+    with serving(serve, unix=None if name is None else tmp_path / name) as server:
+        try:
+            assert str(detect(server.target)) == f"jsonrpc:{server.target}"
+        finally:
+            done.set()
 
 
 @pytest.mark.thorough
