@@ -141,7 +141,8 @@ def test_one_that_serves_a_client_after_the_other_comes_to_the_guess_that_it_und
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has been accepted")
 @pytest.mark.usefixtures("unhurried")
-@pytest.mark.parametrize("name", [None, "s"], ids=["tcp", "unix"])
+@pytest.mark.samples(1)
+@pytest.mark.parametrize("name", ["s", None], ids=["unix", "tcp"])
 def test_one_that_keeps_connections_which_its_clients_have_left_is_found_out(name: str | None, tmp_path: Path) -> None:
     done = threading.Event()
 
