@@ -95,8 +95,9 @@ class Missteps(NamedTuple):
         """The question whether a method with a name that is like it was meant, where the server has not asked that."""
         catalog = self.session.catalog
         near = catalog.index.near(method)[:2] if catalog.methods and method not in catalog.methods else []
-        said = said.replace(method, "")
-        return f"did you mean {' or '.join(near)}?" if near and not any(name in said for name in near) else None
+        # The server names the method itself too, which may begin as one that is near does, or end so.
+        asked = any(said.count(name) > said.count(method) * method.count(name) for name in near)
+        return f"did you mean {' or '.join(near)}?" if near and not asked else None
 
     def _may_be_offered(self, call: Call, error: CallError) -> bool:
         """Whether another instance than the one that refused a call may take it."""

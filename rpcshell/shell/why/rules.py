@@ -331,11 +331,15 @@ def all_well(evidence: Evidence) -> Diagnosis:
     if evidence.call.outcome != "ok":
         return Diagnosis(f"{evidence.error}.", evidence.hint or "the error says what is known")
     parts = {
-        "in the handler": timing.service or 0.0,
-        "on the way to the handler": timing.send + (timing.queue if timing.queue is not None else timing.wait),
+        "before the request was sent": timing.before,
         "for the connection": timing.connect,
         "on the reply's way": timing.transfer + timing.after,
     }
+    if timing.queue is None:
+        # What of it was the handler's the server has not told.
+        parts |= {"to send the request": timing.send, "waiting for the reply": timing.wait}
+    else:
+        parts |= {"in the handler": timing.service or 0.0, "on the way to the handler": timing.send + timing.queue}
     most = max(parts, key=lambda name: parts[name])
     return Diagnosis(
         f"nothing is wrong with it: it was answered in {duration(timing.total)}, most of that {most}.",

@@ -208,7 +208,7 @@ def test_documents_that_differ_are_said_once_and_when_it_is_over(session: Sessio
         assert session.fleet.compare() == ""
 
 
-def refusing(code: int) -> Callable[[Peer], None]:
+def refusing(code: int, message: str = "no") -> Callable[[Peer], None]:
     """A server of another version, which refuses every call."""
 
     def serve(peer: Peer) -> None:
@@ -216,7 +216,7 @@ def refusing(code: int) -> Callable[[Peer], None]:
             if request["in"] == "rpc.discover":
                 peer.send({"out": "discovered", "result": document("ping", deprecated=True)})
             else:
-                peer.send({"out": "error", "result": {"code": code, "message": "no"}})
+                peer.send({"out": "error", "result": {"code": code, "message": message}})
 
     return serve
 
@@ -247,6 +247,25 @@ def test_a_server_that_knows_no_near_names_has_them_told_for_it(shell: Shell) ->
         with pytest.raises(CallError) as caught:
             shell.execute("pnig")
     assert caught.value.hint == "did you mean ping?"
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "hint"),
+    [
+        ("pin", "there is no method 'pin'; did you mean ping?", None),
+        ("pings", "there is no method 'pings'; did you mean ping?", None),
+        ("pings", "there is no method 'pings'", "did you mean ping?"),
+    ],
+)
+def test_a_near_name_that_the_server_has_told_is_not_told_again(
+    shell: Shell, method: str, said: str, hint: str | None
+) -> None:
+    with serving(refusing(-32601, said)) as server:
+        shell.session.connect(server.target)
+        shell.session.method("ping")
+        with pytest.raises(CallError) as caught:
+            shell.execute(method)
+    assert caught.value.hint == hint
 
 
 def instance(number: int, offers: str) -> InstanceState:

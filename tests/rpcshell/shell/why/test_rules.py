@@ -331,6 +331,16 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         "nothing is wrong with it: it was answered in 1 ms, most of that on the way",
         ":stats",
     ),
+    "nothing is wrong, and the server has not told how long its handler took": (
+        evidence_of("m", timing=Timing(total=0.001, wait=0.001)),
+        r"it was answered in 1 ms, most of that waiting for the reply\.",
+        ":stats",
+    ),
+    "nothing is wrong, and the shell took the time": (
+        evidence_of("m", timing=Timing(total=0.001, before=0.0006, wait=0.0004)),
+        r"it was answered in 1 ms, most of that before the request was sent\.",
+        ":stats",
+    ),
 }
 
 CODES: dict[int, tuple[str, str]] = {
