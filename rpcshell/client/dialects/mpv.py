@@ -99,12 +99,10 @@ class Mpv(FramedDialect):
     def hello(self) -> Steps[None]:
         """Ask for the version, which any player tells at once."""
         try:
-            reply: Reply = yield Ask("get_version", timeout=HELLO_TIMEOUT)
+            yield from granted(Ask("get_version", timeout=HELLO_TIMEOUT), "to tell its version")
         except CallTimeout as error:
             reason = f"it did not tell its version within {error.seconds:g} s"
             raise HandshakeFailed(reason, "is this what mpv's --input-ipc-server names?") from None
-        if (refusal := reply.fault) is not None:
-            raise HandshakeFailed(f"it does not tell its version: {refusal.message}")
 
     def describe(self) -> Steps[Description]:
         """Ask for the commands; those that only clients have are known."""

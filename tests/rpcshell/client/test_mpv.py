@@ -240,7 +240,7 @@ def test_who_never_answers_is_said(connect: Connect, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("said", "error", "says"),
     [
-        (b'{"error":"no","request_id":1}\n', ConnectionFailed, "it does not tell its version: no"),
+        (b'{"error":"no","request_id":1}\n', ConnectionFailed, "it refuses to tell its version: no"),
         (b'{"jsonrpc":"2.0","error":{},"id":null}\n', ProtocolError, "began with"),
         (b"[1]\n", ProtocolError, "does not answer as an RPC server"),
         (b"220 mail.example.org ESMTP\r\n", ProtocolError, "is a mail or FTP server"),
