@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
 from rpcshell.servers.directory import LocalServer, SilentServer, servers_at
-from rpcshell.servers.standstill import silence
+from rpcshell.servers.silence import silence
 from rpcshell.shell.address_book import short_name
 from rpcshell.shell.fleet import state_text
 from rpcshell.view.escape import visible

@@ -19,8 +19,8 @@ from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
 from rpcshell.servers.directory import SilentServer, ask_local_servers, sorted_servers
 from rpcshell.servers.listeners import is_on_this_machine
+from rpcshell.servers.silence import go_on, stands_still
 from rpcshell.servers.spawn import SpawnOptions
-from rpcshell.servers.standstill import go_on, stands_still
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_session
 from rpcshell.shell.discovery import introduction

@@ -19,7 +19,7 @@ from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, SilentServer, control_folders, server_of, servers_at
 from rpcshell.servers.listeners import listens_at
 from rpcshell.servers.processes import is_stopped
-from rpcshell.servers.standstill import refusal
+from rpcshell.servers.silence import refusal
 from rpcshell.view.escape import visible
 from rpcwire.socket_names import meant_name
 

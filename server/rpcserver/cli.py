@@ -23,10 +23,10 @@ from rpcserver.foreign_options import advice_on
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import AppFailed, BootError, LoadError, ServerError, ServiceError, TlsError
+from rpcserver.system.inherited import fill_standard_descriptors, open_standard_streams
 from rpcserver.system.log import configure
 from rpcserver.system.near_names import near_names
 from rpcserver.system.settings import SettingsError, line_of, read_file
-from rpcserver.system.surroundings import fill_standard_descriptors, open_standard_streams
 from rpcwire.control import StartFailed
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from rpcserver.arbiter.control import ControlSocket, open_control
 from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.addresses import BindError
 from rpcserver.system.errors import ServerError
+from rpcserver.system.inherited import named_folder
 from rpcserver.system.sockets import open_listeners
-from rpcserver.system.surroundings import named_folder
 from rpcserver.system.systemd import Notifier, inherited_listeners
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from rpcshell.lab.top.feed import PERIOD
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics, of_status
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, servers_at
-from rpcshell.servers.standstill import silence
+from rpcshell.servers.silence import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.surroundings import allow_descriptors
+from rpcserver.system.inherited import allow_descriptors
 
 if TYPE_CHECKING:
     import socket

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.errors import ServerError
+from rpcserver.system.inherited import named_folder
 from rpcserver.system.process import ChildProcess, Forker
-from rpcserver.system.surroundings import named_folder
 from rpcserver.workers import load_model
 from rpcserver.workers.base import WorkerSetup, be_worker
 
@@ -70,15 +70,15 @@ class Spawner:
         def become_worker() -> int:
             self._enter((*private, arbiter_end))
             setup = WorkerSetup(
-                number,
-                generation,
-                self._settings,
-                self._listeners,
-                worker_end,
-                self._logs,
-                board,
-                self._context,
-                self._app,
+                worker=number,
+                generation=generation,
+                settings=self._settings,
+                listeners=self._listeners,
+                channel=worker_end,
+                logs=self._logs,
+                board=board,
+                tls=self._context,
+                app=self._app,
             )
             return be_worker(self._model, setup)
 

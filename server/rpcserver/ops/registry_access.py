@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from rpcserver.system.errors import ServerError, TlsError
+from rpcserver.system.inherited import named_folder
 from rpcserver.system.settings import SettingsError, line_of
-from rpcserver.system.surroundings import named_folder
 from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
 
 if TYPE_CHECKING:

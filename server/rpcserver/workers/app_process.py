@@ -20,9 +20,9 @@ import msgspec
 from rpcserver.service.hooks import run_preload_hooks
 from rpcserver.service.loader import LoadedApp, load_service
 from rpcserver.system.errors import LoadError
+from rpcserver.system.inherited import allow_descriptors, fill_standard_descriptors
 from rpcserver.system.log import keep_enabled
 from rpcserver.system.signals import ignore
-from rpcserver.system.surroundings import allow_descriptors, fill_standard_descriptors
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ _RANDOM: Final = ("numpy.random", "torch")
 class Preloaded(msgspec.Struct, frozen=True):
     """What a stem has made, for the workers that it forks."""
 
-    app: LoadedApp
     signals: OwnSignals
     offspring: Offspring
     at_exit: AtExit

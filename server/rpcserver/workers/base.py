@@ -85,7 +85,7 @@ class _Conversing(Protocol):
 C = TypeVar("C", bound=_Conversing)
 
 
-class WorkerSetup(msgspec.Struct, frozen=True):
+class WorkerSetup(msgspec.Struct, frozen=True, kw_only=True):
     """What the arbiter gives a worker to start with."""
 
     worker: int

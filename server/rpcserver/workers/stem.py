@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
+    from rpcserver.service.loader import LoadedApp
     from rpcserver.system.channel import WorkerEnd
     from rpcserver.system.log import LineHandler
     from rpcserver.system.process import Forker
@@ -77,6 +78,7 @@ class Stem:
         self._end = setup.end
         self._logs = setup.logs
         self._quitting = False
+        self._app: LoadedApp | None = None
         self._signals = OwnSignals()
         self._offspring = Offspring(self._signals, setup.listeners, StrayGuard())
         self._at_exit = AtExit()
@@ -108,7 +110,7 @@ class Stem:
         begin_process(self._signals, self._logs, handlers)
         began, descriptors = time.monotonic(), open_descriptors()
         try:
-            app = load_alone(self._setup.settings, self._offspring.guard)
+            self._app = load_alone(self._setup.settings, self._offspring.guard)
             self._logs.stand_in()
         except (LoadError, ServiceError) as error:
             self._end.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
@@ -133,7 +135,7 @@ class Stem:
         logger.info("the app is loaded, once for all workers of generation %d, in %.2f s", generation, took)
         if not self._end.loaded():
             return EXIT_APP
-        self._serve(Preloaded(app, self._signals, self._offspring, self._at_exit))
+        self._serve(Preloaded(self._signals, self._offspring, self._at_exit))
         return 0
 
     def _serve(self, preloaded: Preloaded) -> None:
@@ -173,10 +175,17 @@ class Stem:
         setup.forker.name_process(self._former_name)
         if not channel.started():
             return 0
-        generation, settings, listeners, logs = setup.generation, setup.settings, setup.listeners, setup.logs
-        board = setup.board.slot(order.index)
         worker = WorkerSetup(
-            order.worker, generation, settings, listeners, channel, logs, board, setup.tls, preloaded.app, preloaded
+            worker=order.worker,
+            generation=setup.generation,
+            settings=setup.settings,
+            listeners=setup.listeners,
+            channel=channel,
+            logs=setup.logs,
+            board=setup.board.slot(order.index),
+            tls=setup.tls,
+            app=self._app,
+            preloaded=preloaded,
         )
         return be_worker(setup.model, worker)
 

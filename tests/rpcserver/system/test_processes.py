@@ -14,9 +14,9 @@ import pytest
 
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.system.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFailed, WorkerReady, open_channel
+from rpcserver.system.inherited import allow_descriptors
 from rpcserver.system.process import ChildProcess, Exit, Forker, reap_strays
 from rpcserver.system.sockets import Listener
-from rpcserver.system.surroundings import allow_descriptors
 from rpcserver.workers.acceptor import Acceptor
 from tests.poverty import descriptors_below
 from tests.servers import connected
