@@ -33,8 +33,9 @@ from rpcshell.view.units import count_of, duration
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from rpcshell.shell.address_book import AddressBook
     from rpcshell.shell.shell import Shell
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
@@ -238,7 +239,7 @@ def connect(
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
-    found = _target_of(target, shell.session.book.dialects)
+    found = _target_of(target, shell.session.book)
     connect_session(shell.session, lambda: shell, found, plain=plain or None, probe_again=refresh, tls=tls)
     name, where = shell.session.name, shell.session.target
     named = f"connected to {where if name == str(where) else f'{name} ({where})'}"
@@ -266,15 +267,16 @@ def _what_is_known(shell: Shell) -> Iterator[str]:
             yield visible(count_of(len(status.workers), f"{status.model} worker"))
 
 
-def _target_of(words: tuple[str, ...], dialects: Collection[str]) -> Target | str:
+def _target_of(words: tuple[str, ...], book: AddressBook) -> Target | str:
     """What is to be connected to; several words are a child's."""
     first, *rest = words
     if not rest:
         return first
-    if names_dialect(first, dialects):
+    if names_dialect(first, book.dialects):
         return ChildTarget(tuple(rest), dialect=first)
-    target = Target.parse(first, dialects)
-    if not isinstance(target, ChildTarget):
+    target = book.find(first).target
+    # A name of the configuration is one of a whole command.
+    if not isinstance(target, ChildTarget) or "exec:" not in first:
         raise UsageError(f"{first} and {rest[0]} are two targets", hint=":connect takes one")
     return replace(target, argv=(*target.argv, *rest))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rpcshell.client.dialect_names import names_native
+from rpcshell.client.dialect_names import OWN, is_dialect_name, names_dialect, names_native, unknown_dialect
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import ListTarget, ServersetTarget, Target
 from rpcshell.line.near_names import near_names
@@ -66,6 +66,8 @@ class AddressBook:
         except UsageError as error:
             if near := near_names(where, [*self._named, *self._refused]):
                 hint = f"did you mean {near[0]}?"
+            elif self._may_mean_dialect(where):
+                raise unknown_dialect(where.partition(":")[0], self.dialects) from None
             elif self._named and where.replace("-", "").replace("_", "").isalnum():
                 hint = f"the configuration names {', '.join(self._named)}; any other is host:port"
             else:
@@ -73,6 +75,12 @@ class AddressBook:
             raise UsageError(f"there is no target {where!r}", hint=hint) from None
         named = bool(target.dialect) or names_native(where)
         return Destination(target, str(target), named=named, dialects=self.dialects)
+
+    def _may_mean_dialect(self, where: str) -> bool:
+        """Whether a dialect is misspelt before an address, or alone before a child's command."""
+        name, _, place = where.partition(":")
+        misspelt = is_dialect_name(name) and not names_dialect(name, self.dialects) and not place.startswith("//")
+        return misspelt and bool(near_names(name, [*OWN, *self.dialects]))
 
     def names(self) -> tuple[str, ...]:
         """What can be connected to by name, and what was connected to before, the last one first."""

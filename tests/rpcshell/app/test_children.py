@@ -48,9 +48,11 @@ def test_what_makes_no_sense_is_said(words: list[str], says: str) -> None:
 def test_commands_of_children_in_connect() -> None:
     lines = [f":connect jsonrpc+line -- {shlex.join(PEER)} --plain", "add [1, 2]"]
     lines += [f":connect jsonrpc+line:exec:{shlex.join(PEER)} --plain", "add [3, 4]", ":connect 80 81"]
+    lines += [":connect mpc -- npx"]
     code, out, err = run("-k", stdin="\n".join(lines))
     assert (code, out) == (2, "3\n7\n")
     assert "80 and 81 are two targets" in err
+    assert "there is no dialect 'mpc'" in err
 
 
 def test_a_named_target_has_a_command_an_environment_and_lines_to_begin_with(tmp_path: Path) -> None:

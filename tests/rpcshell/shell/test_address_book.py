@@ -14,6 +14,7 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.target_config import TargetConfig
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.describing import offering
+from tests.rpcshell.enveloped import KEA
 from tests.rpcshell.peers import Peer, free_port, serving
 
 
@@ -28,6 +29,25 @@ def test_names_go_before_addresses_and_a_wrong_one_has_a_hint() -> None:
         book.find("zzzzzz")
     with pytest.raises(UsageError, match="not a port"):
         book.find("host:x")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mpc", r"^there is no dialect 'mpc' \(there are .*, mcp, "),
+        ("jsonrcp:127.0.0.1:80", r"^there is no dialect 'jsonrcp' \(there are .*, jsonrpc, "),
+        ("kae:[::1]:80", r"^there is no dialect 'kae' \(there are .*, kea, "),
+        ("jsonrpc:127.0.0.1:80:81", "several colons"),
+        ("example:127.0.0.1:80", "several colons"),
+        ("tls:127.0.0.1:80", "several colons"),
+        ("ftp://127.0.0.1:80", "not supported"),
+        ("example.org", "no port"),
+    ],
+)
+def test_a_misspelt_dialect_leads_to_those_that_there_are(text: str, said: str) -> None:
+    config = Config(dialects={"kea": KEA})
+    with pytest.raises(UsageError, match=said):
+        AddressBook(config).find(text)
 
 
 def test_a_session_knows_what_its_target_is_called_and_remembers_it(memory: TargetMemory) -> None:
