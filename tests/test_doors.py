@@ -20,6 +20,7 @@ DOORS = {
         "rpcserver.arbiter.health",
         "rpcserver.ops.metrics",
         "rpcserver.ops.registrar",
+        "rpcserver.ops.registry_access",
         "rpcserver.ops.watch",
         "rpcserver.system.tls",
     },

@@ -94,12 +94,30 @@ def check_server(settings: ServerSettings) -> str:
         AppNotFound, AppFailed: the app cannot be loaded.
         ServiceError: a handler cannot be served as it is written.
         TlsError: a certificate or a key cannot be used.
+        MetricsUnavailable, WatchUnavailable, RegistryUnavailable: what the settings ask for cannot be had.
+        SettingsError: the file that says by whom the server is registered cannot be used.
     """
     _tls(settings)
+    _check_companions(settings)
     methods = len(LoadedApp.of(load_service(settings.app), settings.app).service.methods())
     served = f"{settings.app or 'the demo'}, {methods} {'method' if methods == 1 else 'methods'}"
     workers = f"{settings.workers} {settings.model} {'worker' if settings.workers == 1 else 'workers'}"
     return f"ok: {served}, {workers} on {', '.join(map(str, settings.bind))}"
+
+
+def _check_companions(settings: ServerSettings) -> None:
+    if settings.metrics is not None:
+        from rpcserver.ops.metrics import check_metrics
+
+        check_metrics()
+    if settings.reload:
+        from rpcserver.ops.watch import watched_by
+
+        watched_by(settings.app, named_folder())
+    if settings.register is not None:
+        from rpcserver.ops.registry_access import RegistryAccess
+
+        RegistryAccess(settings, settings.register)
 
 
 def _tls(settings: ServerSettings) -> ServerTls | None:

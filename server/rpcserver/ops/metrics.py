@@ -43,6 +43,16 @@ class MetricsUnavailable(ServerError):
         return "--metrics needs the package prometheus_client: pip install 'rpcshell[metrics]'"
 
 
+def check_metrics() -> None:
+    """Find the package that metrics are made with, without importing it.
+
+    Raises:
+        MetricsUnavailable: it is missing.
+    """
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise MetricsUnavailable
+
+
 def open_metrics(bind: TcpBind) -> list[Listener]:
     """Listen where metrics are asked for.
 
@@ -50,8 +60,7 @@ def open_metrics(bind: TcpBind) -> list[Listener]:
         MetricsUnavailable: a package is missing.
         BindError: the address cannot be had.
     """
-    if importlib.util.find_spec("prometheus_client") is None:
-        raise MetricsUnavailable
+    check_metrics()
     return open_listeners([bind], backlog=_BACKLOG, unix_mode=0o600)
 
 
