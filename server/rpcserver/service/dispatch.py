@@ -15,6 +15,7 @@ from msgspec import UNSET
 from rpcserver.service.context import Peer, WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.discovery import DISCOVER, endpoints_of
+from rpcserver.service.endpoint import ServedEndpoints
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import CALLING, READING, RECEIVING, REPLYING, Faults
 from rpcserver.service.hooks import WorkerHooks
@@ -72,12 +73,10 @@ class Dispatcher:
         self._others = None if methods is None else MethodCounts(methods.entry(OTHERS))
         entries = {} if methods is None else methods.register(prepared)
         counts = {name: MethodCounts(entry) for name, entry in entries.items()}
-        self._endpoints = {
-            name: endpoint.served_by(worker, counts.get(name, self._others)) for name, endpoint in prepared.items()
-        }
+        self._endpoints = ServedEndpoints(prepared, worker, lambda name: counts.get(name, self._others))
         self.discovery = self._endpoints[DISCOVER]
         self._long = LongRequests(self._endpoints)
-        self._faults = Faults(self._endpoints, debug=debug)
+        self._faults = Faults(prepared, debug=debug)
 
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
@@ -178,7 +177,7 @@ class Dispatcher:
                 request = read_any(body, connection)
             except MessageError:
                 return Dispatcher.answer(self, body, connection, close)
-        endpoint = self._endpoints.get(request.method)
+        endpoint = self._endpoints.get(request.method) or self._endpoints.find(request.method)
         if endpoint is not None and (not endpoint.at_once or endpoint.last_was_large or len(body) > LARGE):
             return self._run_counted(body, request, endpoint, connection, close, executor)
         reply = Dispatcher.answer(self, body, connection, close, request)
@@ -266,7 +265,7 @@ class Dispatcher:
                 return self._refuse(self._faults.of_message(unreadable), unread(unreadable, connection), close), None
         if request.close:
             connection.heeds_close = True
-        endpoint = self._endpoints.get(request.method)
+        endpoint = self._endpoints.get(request.method) or self._endpoints.find(request.method)
         if endpoint is None:
             fault = self._faults.of_unknown_method(request.method)
             meta = self._meta(time.perf_counter_ns()) if request.meta else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -177,6 +177,29 @@ class Endpoint:
                     handler=self.method.name,
                     location=handler_place(self.method.handler),
                 ) from None
+
+
+class ServedEndpoints(dict[str, Endpoint]):
+    """A worker's own endpoints by name, each made when it is first asked for.
+
+    To copy one writes to the memory of all that it refers to, which workers share: 9 KB a method.
+    """
+
+    def __init__(
+        self, prepared: Mapping[str, Endpoint], worker: WorkerInfo, counts: Callable[[str], MethodCounts | None]
+    ) -> None:
+        super().__init__()
+        self._prepared = prepared
+        self._worker = worker
+        self._counts = counts
+
+    def __missing__(self, name: str) -> Endpoint:
+        # Threads may come at once, and all shall have the same one.
+        return self.setdefault(name, self._prepared[name].served_by(self._worker, self._counts(name)))
+
+    def find(self, name: str) -> Endpoint | None:
+        """Return the one of this name, if there is one; `get` knows those that were asked for before."""
+        return self[name] if name in self._prepared else None
 
 
 def _struct(parameters: Sequence[Parameter], *, array_like: bool) -> type[msgspec.Struct]:

@@ -16,9 +16,7 @@ from rpcserver.service.large import uncollected
 from rpcwire import Request, read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rpcserver.service.endpoint import Endpoint
+    from rpcserver.service.endpoint import Endpoint, ServedEndpoints
 
 LONG: Final = 2048  # bytes of a request; shorter ones are read faster in two steps
 
@@ -31,14 +29,17 @@ class LongRequests:
 
     __slots__ = ("_decoders", "_endpoints")
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(self, endpoints: ServedEndpoints) -> None:
         self._endpoints = endpoints
         self._decoders: dict[Endpoint, msgspec.json.Decoder[Request]] = {}
 
     def endpoint_of(self, body: bytes | bytearray) -> Endpoint | None:
         """Find out which method is called, without reading the request; None where that is not plain to see."""
         found = _method_of(body)
-        return None if found is None else self._endpoints.get(found[1].decode("utf-8", "replace"))
+        if found is None:
+            return None
+        name = found[1].decode("utf-8", "replace")
+        return self._endpoints.get(name) or self._endpoints.find(name)
 
     def read(self, body: bytes | bytearray) -> Request:
         """Read a request, and its params too where nothing but a result is asked for; then it is `typed`.

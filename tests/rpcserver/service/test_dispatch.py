@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from rpcserver import Peer, RpcError, Service
+from rpcserver.service.discovery import DISCOVER, endpoints_of
 from rpcserver.service.dispatch import Dispatcher
-from tests.rpcserver.calling import WORKER, Caller, caller_of, unframed
+from tests.rpcserver.calling import RUNNER, WORKER, Caller, caller_of, unframed
 
 service = Service("test")
 
@@ -268,3 +269,17 @@ def test_threads_share_a_dispatcher_and_no_request_goes_uncounted() -> None:
         thread.join()
     assert len(finished) == 4
     assert dispatcher.served == 4 * each
+
+
+def test_a_worker_leaves_what_is_shared_alone_but_for_the_methods_that_are_called() -> None:
+    service = Service("shared")
+    service.method(add)
+    service.method(broken)
+    shared = endpoints_of(service)
+    dispatcher = Dispatcher(service, WORKER, endpoints=shared, runner=RUNNER)
+    peer = Peer("127.0.0.1:50000")
+    for _ in range(2):
+        assert unframed(dispatcher.answer(b'{"in":"add","params":[1,2]}', peer))["result"] == 3
+    assert unframed(dispatcher.answer(b'{"in":"ad"}', peer))["out"] == "error"
+    assert dispatcher._endpoints.keys() == {"add", DISCOVER}
+    assert not any(hasattr(endpoint, "_worker") for endpoint in shared.values())

@@ -244,6 +244,7 @@ def test_an_error_that_a_handler_raises_takes_little_more_work_than_a_result(dat
         return a
 
     caller = caller_of(handler)
+    caller.call("f", {"a": 0})
 
     def work(body: bytes) -> int:
         return steps(lambda: caller.dispatcher.answer(body, caller.peer))
