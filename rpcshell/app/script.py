@@ -91,6 +91,7 @@ def _run_statements(
     """
     code = 0
     for statement in statements:
+        output.begin(statement)
         try:
             with foreseen(OutputClosed, debug=debug):
                 for text in _rows(shell, statement):

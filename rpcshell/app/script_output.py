@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, Unexpected, UsageError
 from rpcshell.shell.output import Output
+from rpcshell.shell.statements import Statement
 from rpcshell.shell.terminal import columns_of_terminal
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, in_the_shells_words, plain_text
@@ -47,6 +48,11 @@ class ScriptOutput(Output):
         self._stderr = stderr
         self._writing = threading.RLock()
         self._has_progress = False
+        self._statement = Statement("")
+
+    def begin(self, statement: Statement) -> None:
+        """Have what is said of lines from now on be said of this one."""
+        self._statement = statement
 
     @property
     def at_terminal(self) -> bool:
@@ -102,6 +108,10 @@ class ScriptOutput(Output):
     def note(self, text: str) -> None:
         """Write one line of information to stderr."""
         self._complain(visible(text))
+
+    def doubt(self, problem: SyntaxProblem) -> None:
+        """Write what is doubtful in a line, with its place in the script."""
+        self.note(f"{_with_column(self._statement.place, self._statement.text, problem)}: {problem}")
 
     def error(self, error: ShellError, place: str = "", text: str = "") -> None:
         """Write an error as one line; the traceback of a failed application, or of a fault of ours, follows.

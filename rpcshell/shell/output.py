@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from rpcshell.client.errors import ShellError
+    from rpcshell.client.errors import ShellError, SyntaxProblem
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
@@ -60,6 +60,10 @@ class Output(Protocol):
 
     def note(self, text: str) -> None:
         """Show one line beside the point, such as where a server was started."""
+
+    def doubt(self, problem: SyntaxProblem) -> None:
+        """Show what is doubtful in a line that is run all the same."""
+        self.note(f"column {problem.column + 1}: {problem}")
 
     def error(self, error: ShellError) -> None:
         """Show an error that does not end the run."""

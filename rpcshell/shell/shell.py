@@ -271,7 +271,7 @@ class Shell:
             raise self._problem(line, problem)
         # At the prompt it is underlined.
         for doubt in () if self.interactive else line.problems:
-            self.output.note(f"column {doubt.start + 1}: {self._problem(line, doubt)}")
+            self.output.doubt(self._problem(line, doubt))
         return line
 
     def _run_command(self, line: Line, command: CommandLine) -> None:

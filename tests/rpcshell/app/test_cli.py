@@ -91,6 +91,18 @@ def test_keep_going_runs_the_rest_and_ends_with_the_first_error(server: PeerServ
     assert err.count("rpcshell: ") == 2
 
 
+def test_what_is_doubtful_in_a_file_has_its_place(server: PeerServer, tmp_path: Path) -> None:
+    script = tmp_path / "calls.rpc"
+    script.write_text('ping 1\n\nping a=1 a=2\nping {"x": 1,\n  "b": 2, "b": 3}\n:alias p ping a=1\np a=2\n')
+    code, _, err = run("--plain", server.target, script)
+    assert code == 0
+    assert err.splitlines() == [
+        f"{script}:3:10: a is here twice; the last one counts",
+        f"{script}:5:11: b is here twice; the last one counts",
+        f"{script}:7: column 10 of `ping a=1 a=2`: a is here twice; the last one counts",
+    ]
+
+
 def test_a_file_is_run_and_its_errors_have_their_place(server: PeerServer, tmp_path: Path) -> None:
     file = tmp_path / "calls.rpc"
     file.write_text('# calls\nping {\n  "a": 1\n}\n\nping [1,\n  x]\n')
