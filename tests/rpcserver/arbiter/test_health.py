@@ -185,8 +185,9 @@ def test_a_server_whose_workers_are_all_stopped_is_not_ready(tmp_path: Path) -> 
 def test_without_a_descriptor_left_who_asks_is_told_later(tmp_path: Path) -> None:
     with running("-w", "1", "--health", "127.0.0.1:0", folder=tmp_path) as server:
         address = asked_at(server)
-        with connected(address) as client:
+        with contextlib.ExitStack() as stack:
             with descriptors_below(3, server.pid):
+                client = stack.enter_context(connected(address))
                 client.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
                 server.wait_for_log("nobody is told about the server's health for now: Too many open files")
             assert read_all(client).startswith(b"HTTP/1.1 200 ")
