@@ -170,7 +170,7 @@ class Conversation:
         self._write_began = 0.0
         if waiting:
             return ANSWER
-        if self._share.held and self._decoder.held <= READ_SIZE:
+        if self._share.used and self._decoder.held <= READ_SIZE:
             self._share.release()
         if self._crowded_out and not self.last_said:
             self._crowded_out = False
@@ -243,6 +243,8 @@ class Conversation:
         if self._replies and (tls is None or not self._shaking):
             data = b"".join(self._replies if self._framing is None else reframed(self._replies, self._framing))
             self._replies.clear()
+            if len(data) > WRITE_SIZE:
+                self._share.used = True
             if tls is None:
                 self._unsent = data if not self._unsent else bytes(self._unsent) + data
             else:
@@ -348,7 +350,6 @@ class Conversation:
         return WRITE
 
     def _cut(self) -> bytes | bytearray | None:
-        """Take the next whole request from what was received."""
         try:
             body = self._decoder.next_frame()
         except FrameError as error:
@@ -391,7 +392,6 @@ class Conversation:
         self._failure = self._failure or error
 
     def _note_end(self) -> None:
-        """Log an end that came inside something."""
         try:
             if self._tls is not None:
                 self._tls.receive_eof()

@@ -1,4 +1,6 @@
-"""How many bytes of large requests the connections of one worker hold together, and that the system gets them back."""
+"""How many bytes of large requests the connections of one worker hold together; and that the system gets back what was
+held, of large replies too.
+"""
 
 from __future__ import annotations
 
@@ -79,13 +81,17 @@ class FrameBudget:
 
 
 class BudgetShare:
-    """What one connection holds of a budget: `held` bytes are counted as its own."""
+    """What one connection holds of a budget: `held` bytes are counted as its own.
 
-    __slots__ = ("_budget", "held")
+    It is `used` from a large request or reply on, until both are let go of with `release`.
+    """
+
+    __slots__ = ("_budget", "held", "used")
 
     def __init__(self, budget: FrameBudget | None) -> None:
         self._budget = budget
         self.held = 0
+        self.used = False
 
     def hold(self, count: int) -> bool:
         """Count so many bytes in all as held here; False, and nothing is counted, where they are too many."""
@@ -93,13 +99,16 @@ class BudgetShare:
             if not self._budget.take(count - self.held):
                 return False
             self.held = count
+            self.used = True
         return True
 
     def release(self) -> None:
         """Hold nothing any more."""
-        if self.held and self._budget is not None:
-            self._budget.release(self.held)
+        if self.used:
+            if self._budget is not None:
+                self._budget.release(self.held)
             self.held = 0
+            self.used = False
 
 
 def _trimmer() -> Callable[[int], int] | None:

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from rpcserver.system.scoreboard import SlotBoard
+from rpcserver.system.settings import ServerSettings
+from rpcserver.workers.conversation import Conversation
+from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.limits import READ_SIZE
+from rpcserver.workers.next_step import READ, WRITE
 from rpcwire import ErrorCode, frame
 from tests.models import of_concurrent_kinds, of_each_kind
 from tests.rpcserver.tls_serving import make_certificates, secured
@@ -112,10 +117,6 @@ def test_so_is_one_whose_handshake_or_whose_tls_has_failed(model: str, tmp_path:
         until(lambda: observer.call("conversations").result == 1)
 
 
-FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "131072"}
-"""Has glibc give back what is large as soon as it is freed (mallopt(3)); else it keeps up to twice the largest."""
-
-
 def resident(server: Server) -> int:
     """The memory of its only worker, in bytes."""
     (worker,) = server.workers()
@@ -126,7 +127,7 @@ def resident(server: Server) -> int:
 @in_one_process
 def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_path: Path) -> None:
     options = ("-m", model, "-w", "1")
-    with running(*options, folder=tmp_path, env=FREED_AT_ONCE) as server, server.connect() as observer:
+    with running(*options, folder=tmp_path) as server, server.connect() as observer:
         calls(observer)
         before = resident(server)
         clients = [server.connect() for _ in range(3)]
@@ -143,7 +144,7 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_pa
 def test_an_idle_connection_holds_nothing_of_its_last_reply_over_tls(model: str, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     with (
-        running("-m", model, "-w", "1", *certificates.asking, folder=tmp_path, env=FREED_AT_ONCE) as server,
+        running("-m", model, "-w", "1", *certificates.asking, folder=tmp_path) as server,
         secured(server, certificates.context()) as observer,
     ):
         calls(observer)
@@ -154,6 +155,24 @@ def test_an_idle_connection_holds_nothing_of_its_last_reply_over_tls(model: str,
         until(lambda: bool(observer.call("echo", 1)) and resident(server) < before + 12 * MIB)
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize(("size", "given_back"), [(MIB, [0]), (1000, [])])
+def test_what_a_large_reply_has_taken_is_given_back_once_it_is_written(size: int, given_back: list[int]) -> None:
+    budget = FrameBudget(ServerSettings(), SlotBoard.private())
+    trims: list[int] = []
+    budget._trim = trims.append  # type: ignore[assignment]
+    conversation = Conversation(ServerSettings(), budget=budget)
+    conversation.hold(bytes(size))
+    for part in (size // 2, size - size // 2):
+        assert conversation.next() is WRITE
+        conversation.outgoing()
+        budget.tick()
+        assert trims == []
+        conversation.sent(part)
+    assert conversation.next() is READ
+    budget.tick()
+    assert trims == given_back
 
 
 @pytest.mark.samples(1)
