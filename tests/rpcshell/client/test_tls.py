@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import rpcshell
 from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, TlsFailed, TlsFiles
 from rpcshell.client import dialling
 from rpcshell.client.diagnosis import silence_hint
@@ -162,8 +163,8 @@ def test_a_handshake_ends_at_the_time_limit(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tls://", "jsonrpc:https://"])
-def test_a_handshake_has_what_connecting_has_left_of_the_time(
-    kind: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+def test_a_handshake_that_blocks_has_what_connecting_has_left_of_the_time(
+    kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dial_tcp, passed = dialling.dial_tcp, [0.0]
 
@@ -174,7 +175,7 @@ def test_a_handshake_has_what_connecting_has_left_of_the_time(
     monkeypatch.setattr(dialling, "dial_tcp", dial_slowly)
     monkeypatch.setattr("rpcshell.client.tls.time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[-1]))
     with serving(lambda peer: peer.wait_for_end()) as server, pytest.raises(ConnectionFailed, match="no TLS handshake"):
-        connect(f"{kind}{server.target}", connect_timeout=3600.0)
+        rpcshell.connect(f"{kind}{server.target}", connect_timeout=3600.0)
 
 
 def test_a_client_without_tls_is_told_of_it_where_the_server_leaves_without_a_word(
