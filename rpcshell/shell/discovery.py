@@ -144,27 +144,15 @@ def described(
 
     There is a finder where nobody has said what the target speaks; `turn_to` makes the client that speaks otherwise.
     """
-    if finder is None:
-        return describe(client, memory, probe_again=probe_again, known=known)
-    found = _settled(client, memory, finder, turn_to, probe_again, known)
-    if not finder.untold or found.note is not None:
+    if finder is None or finder.settled:
+        found = describe(client, memory, probe_again=probe_again, known=known)
+    else:
+        found = _unsettled(client, memory, finder, turn_to, probe_again, known)
+    if finder is None or not finder.untold or found.note is not None:
         return found
     finder.untold = False
     spoken = ", ".join(introduction(finder.target.dialect or "native", found.catalog))
     return replace(found, found_out=f"{finder.asked}: {spoken}")
-
-
-def _settled(
-    client: Client,
-    memory: TargetMemory | None,
-    finder: DialectFinder,
-    turn_to: Callable[[Target], Client],
-    probe_again: bool,
-    known: Catalog | None,
-) -> Discovery:
-    if finder.settled:
-        return describe(client, memory, probe_again=probe_again, known=known)
-    return _unsettled(client, memory, finder, turn_to, probe_again, known)
 
 
 def _unsettled(

@@ -1,7 +1,5 @@
-import sys
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -61,27 +59,6 @@ def test_targets() -> None:
     assert texts(":connect native:|") == ["native:unix:", "native:tls://"]
     assert texts(":connect un|") == ["unix:/run/x", "unix:"]
     assert texts(":connect nope:|") == texts(":connect 127.0.0.1:|") == []
-
-
-@pytest.mark.parametrize("place", ["unix:", "qmp:unix:", "jsonrpc+line:unix:"])
-def test_sockets_of_targets(tmp_path: Path, place: str) -> None:
-    for name in ("a.sock", "b c"):
-        (tmp_path / name).touch()
-    assert texts(f":connect {place}{tmp_path}/|") == [f"{place}{tmp_path}/a.sock", f"'{place}{tmp_path}/b c'"]
-    assert texts(f":connect '{place}{tmp_path}/b |") == [f"'{place}{tmp_path}/b c'"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are no such files")
-def test_sockets_whose_names_are_no_utf8_are_offered_as_they_can_be_typed(tmp_path: Path) -> None:
-    folder = tmp_path / "caf\udce9"
-    folder.mkdir()
-    (folder / "\udcff.sock").touch()
-    (folder / "a\nb").touch()
-    written = f"unix:{tmp_path}/caf\\udce9/"
-    assert texts(f":connect unix:{tmp_path}/|") == [f"'{written}'"]
-    assert texts(f":connect '{written}|") == [f"'{written}\\udcff.sock'"]
-    # As a file of a command they cannot be typed.
-    assert texts(f":spawn {tmp_path}/|") == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Paths in a line, those that the system's shell is given among them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,24 @@ def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
     assert texts(f":spawn {tmp_path}/.h|") == [f"{tmp_path}/.hidden"]
     assert f"{tmp_path}/.hidden" not in texts(f":spawn {tmp_path}/|")
     assert texts(f":spawn {tmp_path}/nowhere/|") == []
+
+
+@pytest.mark.parametrize("place", ["unix:", "qmp:unix:", "jsonrpc+line:unix:"])
+def test_sockets_of_targets(tmp_path: Path, place: str) -> None:
+    for name in ("a.sock", "b c"):
+        (tmp_path / name).touch()
+    assert texts(f":connect {place}{tmp_path}/|") == [f"{place}{tmp_path}/a.sock", f"'{place}{tmp_path}/b c'"]
+    assert texts(f":connect '{place}{tmp_path}/b |") == [f"'{place}{tmp_path}/b c'"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are no such files")
+def test_sockets_whose_names_are_no_utf8_are_offered_as_they_can_be_typed(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    (folder / "\udcff.sock").touch()
+    (folder / "a\nb").touch()
+    written = f"unix:{tmp_path}/caf\\udce9/"
+    assert texts(f":connect unix:{tmp_path}/|") == [f"'{written}'"]
+    assert texts(f":connect '{written}|") == [f"'{written}\\udcff.sock'"]
+    # As a file of a command they cannot be typed.
+    assert texts(f":spawn {tmp_path}/|") == []
