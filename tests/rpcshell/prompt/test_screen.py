@@ -111,7 +111,10 @@ def test_an_interrupt_while_the_pager_runs_is_the_pagers(tmp_path: Path, monkeyp
     assert (tmp_path / "paged").read_text() == "line\n" * 50
 
 
-def test_less_gets_its_options_unless_the_user_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_less_gets_its_options_unless_the_user_has_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It is not started, and some systems have none.
+    (tmp_path / "less").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PAGER", "less")
     monkeypatch.delenv("LESS", raising=False)
     found = find_pager()
