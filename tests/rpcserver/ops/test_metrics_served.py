@@ -71,11 +71,10 @@ def holders(inode: str, pids: list[int]) -> list[int]:
 
 
 def _held(pid: int) -> Iterator[str]:
-    """What a process holds; it may close that meanwhile, and may go."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                yield str(entry.readlink())
+    """What a process holds, which may close some of it meanwhile."""
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield str(entry.readlink())
 
 
 def test_workers_hold_nothing_of_the_metrics_and_the_companion_nothing_of_the_workers(tmp_path: Path) -> None:
